@@ -60,13 +60,13 @@ def test_why_a_client_without_credentials_was_not_let_in(server, storage, efs, f
     status, told = explain("--request-id", request)
     assert status == 3
     assert told.startswith(f"DENIED: {MOUNT} on {arn(file_system)}\n  for anonymous\n"), told
-    assert "no statement of the file system policy that applies lets it in" in told
+    assert "no statement of the file system policy allows it" in told
     assert f"keyPolicy: the file system policy of {file_system}" in told
     assert '"OnlyTls"' in told and "aws:SecureTransport" in told
     assert "Since then" not in told
     efs.put_file_system_policy(FileSystemId=file_system, Policy=policy(ALLOW))
     status, told = explain("--request-id", request)
-    assert status == 0 and "Since then the policy of the resource has been written." in told, told
+    assert status == 0 and "The policy of the resource has been changed since then." in told, told
 
 
 def test_why_a_user_was_not_let_in_and_what_would_let_it(server, storage, efs, file_system, user, explain):

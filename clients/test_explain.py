@@ -172,11 +172,11 @@ def test_another_context_is_proposed_for_a_deny_too(keyward, user, kms):
     ask = ("explain", "--principal", user.arn, "--action", "kms:Decrypt", "--key", key)
     status, told = keyward(*ask, "--context", "kms:EncryptionContext:dept=it")
     assert status == 3
-    proposal = "make the call with dept=hr instead of dept=it in its encryption context"
+    proposal = "call with dept=hr instead of dept=it in the encryption context"
     assert f"What would allow it:\n  - {proposal}\n" in told
     status, told = keyward(*ask, "--context", "kms:EncryptionContext:dept=hr")
     assert status == 0
-    assert 'the request has "hr"\n' in told and "differ by case" not in told
+    assert 'the request has "hr"\n' in told and "differ only in case" not in told
 
 
 @pytest.mark.parametrize("command", ["explain", "who-can"])
@@ -216,7 +216,7 @@ def test_who_can_lists_everybody_with_the_statement_that_lets_them(keyward, serv
     assert found[user.arn]["Through"] == f"the key policy of {key}, Statement[1]"
     assert f'inline policy "p" of the user "{other_user.name}"' in found[other_user.arn]["Through"]
     _, told = keyward("who-can", "kms:Decrypt", key)
-    allowed, conditional = told.split("1 principal may under conditions:\n")
+    allowed, conditional = told.split("1 principal may call it under conditions:\n")
     assert user.arn not in allowed
     assert conditional.startswith(
         f"  {user.arn}\n      through the key policy of {key}, Statement[1] (Named)\n"
@@ -241,7 +241,7 @@ def test_who_can_never_says_nobody_of_whom_somebody_may_under_conditions(keyward
     _, told = keyward("who-can", "kms:Decrypt", key)
     assert told.startswith(
         "Nobody may call kms:Decrypt without conditions.\n"
-        "1 principal may under conditions:\n"
+        "1 principal may call it under conditions:\n"
         f"  {user.arn}\n"
         f"      through the key policy of {key}, Statement[1] (Users)\n"
         "      if kms:EncryptionContext:dept = hr or it\n"

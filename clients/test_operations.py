@@ -95,7 +95,7 @@ def test_a_change_between_the_two_copies_is_accepted_as_documented(running, tmp_
     credentials = lost(running)
     done = shell(named(DOCUMENT, "restore"), places, tmp_path)
     assert done.returncode != 0
-    assert "the store is older than its audit trail: it stands at revision " in done.stderr
+    assert "the store is older than its audit trail: it is at revision " in done.stderr
     done = shell(named(DOCUMENT, "accept"), places, tmp_path)
     assert done.returncode == 0, done.stderr
     running.start()

@@ -232,7 +232,7 @@ def test_an_organization_without_other_accounts_is_deleted(own_server):
 
 
 def test_only_whole_organizations_are_made(own_server):
-    message = "FeatureSet CONSOLIDATED_BILLING is not supported by this version of Keyward: nothing is billed."
+    message = "FeatureSet CONSOLIDATED_BILLING is not supported by this version of Keyward, which bills nothing."
     with refused("UnsupportedOperationException", message):
         own_server.client("organizations").create_organization(FeatureSet="CONSOLIDATED_BILLING")
 

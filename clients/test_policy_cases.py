@@ -68,7 +68,7 @@ def test_a_case_that_differs_is_explained(tmp_path):
     done = policy("test", file)
     assert done.returncode == 1
     assert f"{file}:2: differs: ImplicitDeny, expected Allow\n" in done.stdout
-    assert "    Why: the key policy does not let the caller in" in done.stdout
+    assert "    Why: the key policy does not allow the caller" in done.stdout
     assert "      - add to the key policy:\n" in done.stdout
     assert f"{file}:3: open: cannot be decided: principal is missing\n" in done.stdout
     assert done.stdout.endswith("1 as expected, 2 not\n")

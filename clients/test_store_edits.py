@@ -80,7 +80,7 @@ def test_an_access_key_put_back_after_its_deletion_is_unknown(own_server):
         rows.put(kept)
     with refused("UnrecognizedClientException"):
         own_server.client("kms", credentials=credentials).list_keys()
-    assert "an access key that its owner does not name is refused" in own_server.data_dir.with_suffix(".log").read_text()
+    assert "an access key is refused, since its owner does not list it" in own_server.data_dir.with_suffix(".log").read_text()
 
 
 def test_a_group_taken_away_takes_its_denials_with_nobody(own_server):
@@ -272,7 +272,7 @@ def test_a_deleted_role_or_user_put_back_alone_lets_no_session_in(own_server):
         with refused("UnrecognizedClientException"):
             own_server.client("kms", credentials=session).list_keys()
     log = own_server.data_dir.with_suffix(".log").read_text()
-    assert "a user or role that its name or unique id does not lead to is refused" in log
+    assert "a user or role is refused, since its name or unique id does not lead to it" in log
 
 
 @pytest.mark.parametrize("whose", ["user", "root"])

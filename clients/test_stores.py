@@ -124,7 +124,7 @@ def test_a_store_from_before_the_first_release_is_refused_and_the_reason_says_wh
     served = subprocess.run(command, env=clean_environment(), capture_output=True, text=True)
     assert served.returncode == 1
     assert served.stderr.splitlines()[-1].endswith(
-        "the store was made by an older version of Keyward, before its first release, and this version "
+        "the store was created by an older version of Keyward, before its first release, and this version "
         "cannot open it: make a new store with `keyward init` in an empty data directory, or go on with "
         "the version that made this one"
     )

@@ -94,8 +94,8 @@ def test_a_restored_store_is_found_and_goes_on_when_it_is_accepted(own_server, t
     assert server.drain() == 0
     put_back(server, tmp_path / "copy.db")
     said = refusal(server)
-    assert "the store is older than its audit trail: it stands at revision " in said
-    assert "run `keyward store accept-restore`, which records that and goes on" in said
+    assert "the store is older than its audit trail: it is at revision " in said
+    assert "run `keyward store accept-restore`, which records that and continues" in said
     worked, said = keyward(server, "audit", "verify")
     assert not worked and "the store is older than its audit trail" in said
     worked, said = keyward(server, "store", "accept-restore")
@@ -138,7 +138,7 @@ def test_a_forged_end_is_found(own_server):
     last.write_text("".join(lines[:at]) + forged)
     said = refusal(own_server)
     assert f"{last}" in said
-    assert "run `keyward audit accept-loss`, which records the loss and goes on" in said
+    assert "run `keyward audit accept-loss`, which records the loss and continues" in said
     assert "ListKeys" not in last.read_text() or forged in last.read_text()
 
 
@@ -173,7 +173,7 @@ def test_what_is_taken_from_the_trail_is_found_and_accepted_with_an_event(tmp_pa
         assert not worked and expected in said
         said = refusal(server)
         assert expected in said
-        assert "put back what was taken from the trail or changed in it, or run `keyward audit accept-loss`" in said
+        assert "put back what was removed from the trail or changed in it, or run `keyward audit accept-loss`" in said
         worked, said = keyward(server, "audit", "accept-loss")
         assert worked, said
         assert f"Accepted: {expected}" in said
@@ -235,7 +235,7 @@ def test_events_taken_from_the_outbox_are_found(own_server):
     assert worked, said
     edit(own_server, "DELETE FROM entry WHERE path LIKE 'outbox/%'")
     said = refusal(own_server)
-    assert "events of changes are gone from the store, or others stand there" in said
+    assert "events of changes that are not on the audit trail yet are missing from the store, or were replaced" in said
     assert "run `keyward audit accept-loss`" in said
     worked, said = keyward(own_server, "audit", "accept-loss")
     assert worked, said
@@ -257,7 +257,7 @@ def test_an_altered_store_is_found(own_server, tmp_path):
     put_back(own_server, tmp_path / "before.db")
     edit(own_server, "DELETE FROM entry WHERE path = 'trail-head'")
     said = refusal(own_server)
-    assert "the store was altered: what it knew of the audit trail is gone" in said
+    assert "the store was altered: what it recorded about the audit trail is missing" in said
     worked, said = keyward(own_server, "store", "accept-restore")
     assert worked, said
     own_server.start()

@@ -41,7 +41,7 @@ def test_a_volume_comes_back_from_a_bucket(bucket, moto, arn):
     new = bucket.image("new")
     said = bucket("receive", bucket.place, new)
     assert said.splitlines()[:2] == [
-        "new is made of the copy v/one.", f"It has {mib(4)}.",
+        "new is made from the copy v/one.", f"It has {mib(4)}.",
     ]
     assert new.read_bytes() == image.read_bytes()
     # Only what has changed is sent.

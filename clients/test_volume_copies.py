@@ -83,7 +83,7 @@ def test_a_volume_comes_back_on_another_machine_and_its_copy_tells_nothing(volum
     assert all(TEXT[:20] not in path.read_bytes() for path in place.rglob("*") if path.is_file())
     received = other.image()
     said = other("receive", place, received)
-    assert said.splitlines()[0] == f"image is made of the copy {name}."
+    assert said.splitlines()[0] == f"image is made from the copy {name}."
     assert said.splitlines()[2:] == [
         f"It says that it is volume {stat['VolumeId']} of generation {stat['Generation']}, under the key",
         f"{arn}. `check` verifies it.",
@@ -259,7 +259,7 @@ def test_a_volume_is_moved_through_a_pipe(volumes, other, arn):
     status, said, received = pipe([binary(), "volume", "send", image, "-"], receive, volumes.environment)
     assert (status, received.returncode) == (0, 0), said + received.stderr
     assert said == f"{image} is sent: {mib(3)}.\n"
-    assert received.stdout.splitlines()[0] == f"{other.image()} is made of the stream."
+    assert received.stdout.splitlines()[0] == f"{other.image()} is made from the stream."
     assert other.image().read_bytes() == image.read_bytes()
     assert other.stat(other.image())["VolumeId"] == volumes.stat(image)["VolumeId"]
 

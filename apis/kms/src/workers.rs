@@ -23,7 +23,7 @@ pub async fn all(kms: Arc<KmsState>, cx: &WorkerContext) -> Result<Vec<Worker>, 
     // A process that ended between the destruction of a key and this has left the key's old record in
     // the store's files.
     if let Err(error) = cx.scrub().await {
-        tracing::warn!(%error, "what deleted records left in the store's files cannot be overwritten yet");
+        tracing::warn!(%error, "the remains of deleted records in the store's files cannot be overwritten yet");
     }
     let due = Arc::new(DueWorker::new(cx, Arc::clone(&kms)).await?);
     Ok(vec![

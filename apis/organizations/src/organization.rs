@@ -79,7 +79,7 @@ impl Operation for CreateOrganization {
         let set = m.enumeration("FeatureSet", sets).optional();
         m.finish()?;
         if set == Some("CONSOLIDATED_BILLING") {
-            let message = "FeatureSet CONSOLIDATED_BILLING is not supported by this version of Keyward: nothing is billed.";
+            let message = "FeatureSet CONSOLIDATED_BILLING is not supported by this version of Keyward, which bills nothing.";
             return Err(OrganizationsFault::Unsupported {
                 message: message.to_owned(),
             });

@@ -47,7 +47,7 @@ use crate::fault::KeywardFault;
 /// When it is none that is registered; the pipeline has refused everybody else.
 pub fn caller<'c>(cx: &'c Context<'_>) -> Result<(&'c Agent, &'c AgentId), KeywardFault> {
     let agent = cx.caller.agent();
-    agent.ok_or_else(|| Internal::new("an operation for agents is called by none").into())
+    agent.ok_or_else(|| Internal::new("an operation for agents was called by somebody else").into())
 }
 
 /// What is kept of the agent that calls. It may have waited, and may have been removed since it was let in.

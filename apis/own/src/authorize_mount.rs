@@ -298,7 +298,7 @@ impl Identity {
                     || proven.caller().principal().account().is_none() =>
             {
                 Err(KeywardFault::client(
-                    "The certificate was signed for nobody who may be a client.",
+                    "The certificate was not signed by anybody who may be a client.",
                 ))
             }
             Ok(proven) => {

@@ -291,7 +291,7 @@ impl Explained {
         }
         if !self.unknown.is_empty() {
             text.push_str(
-                "\nNot known to this question, and taken for absent; a request may have them:\n",
+                "\nNot known here, and assumed absent; a request may have them:\n",
             );
             for key in &self.unknown {
                 text.push_str(&format!("  {key}\n"));

@@ -329,14 +329,13 @@ impl Cx<'_> {
             let now = now.and_then(|facts| facts.generation);
             let now = now.map(|generation| generation.to_string());
             if now.as_deref() != then {
-                notes.push("Since then the policy of the resource has been written.".to_owned());
+                notes.push("The policy of the resource has been changed since then.".to_owned());
             }
             return self.target_of(resource, action).await;
         };
         if arn.account() != self.account() {
             notes.push(
-                "The key is of another account: what its key policy and grants say is not known \
-                 here."
+                "The key belongs to another account: its key policy and grants are not known here."
                     .to_owned(),
             );
             return Ok(CaseResource::without_policy(resource));
@@ -346,15 +345,14 @@ impl Cx<'_> {
                 let now = unit.generation().to_string();
                 if text(decision, "/policyGeneration").is_some_and(|then| then != now) {
                     notes.push(
-                        "Since then the key (its policy, state, tags or aliases) has been \
-                         written."
+                        "The key (its policy, state, tags or aliases) has been changed since then."
                             .to_owned(),
                     );
                 }
                 self.target_key(&unit).await
             }
             None => {
-                notes.push("The key is gone.".to_owned());
+                notes.push("The key does not exist any more.".to_owned());
                 Ok(CaseResource::without_policy(resource))
             }
         }

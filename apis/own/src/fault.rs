@@ -360,13 +360,13 @@ impl From<KeywardFault> for Fault {
             }
             KeywardFault::NothingDecided { request_id } => {
                 let message = format!(
-                    "No policy was asked about request {request_id}: it ended before, or needs none."
+                    "No policy was evaluated for request {request_id}: it ended earlier, or needs no permission."
                 );
                 Self::new("ValidationException", Some(message))
             }
             KeywardFault::Shortened { request_id } => {
                 let message = format!(
-                    "The event of request {request_id} was too long to be kept whole: what was decided stands there, and what it was decided from does not."
+                    "The event of request {request_id} was too long to be recorded in full: it has the decision, but not what the decision was based on."
                 );
                 Self::new("ValidationException", Some(message))
             }

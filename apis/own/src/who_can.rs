@@ -241,8 +241,7 @@ impl Cx<'_> {
                     notes.push(foreign(&format!("arn:{partition}:iam::{other}:root")));
                 }
                 PrincipalRef::Everyone => notes.push(
-                    "The key policy has a statement that allows this to everybody (`*`): it may let \
-                     in principals of other accounts and services too."
+                    "The key policy has a statement that allows everybody (`*`), which can include services and principals of other accounts."
                         .to_owned(),
                 ),
                 PrincipalRef::User(_)
@@ -256,8 +255,7 @@ impl Cx<'_> {
         let grants = self.grants_on(unit.arn(), MOST_GRANTS).await?;
         if grants.len() == MOST_GRANTS {
             notes.push(format!(
-                "Of the key's grants only {MOST_GRANTS} were looked at for grantees that are \
-                 sessions, services or of other accounts."
+                "Only {MOST_GRANTS} of the key's grants were searched for grantees that are sessions, services or principals of other accounts."
             ));
         }
         let operation = action.strip_prefix("kms:").and_then(GrantOperation::parse);
@@ -289,11 +287,11 @@ impl Cx<'_> {
         if found.len() > MOST_PRINCIPALS {
             found.truncate(MOST_PRINCIPALS);
             notes.push(format!(
-                "Only {MOST_PRINCIPALS} principals were looked at; there are more."
+                "Only {MOST_PRINCIPALS} principals were checked; there are more."
             ));
         }
         notes.push(
-            "A session may be limited by session policies, which no stored policy tells."
+            "Session policies, which are not stored, may limit a session further."
                 .to_owned(),
         );
         Ok(found)
@@ -323,7 +321,7 @@ impl Cx<'_> {
             Somebody::Named(name) => {
                 let found = self.subject(name, None).await?;
                 if found.is_none() {
-                    notes.push(format!("{name} is named, and is not here."));
+                    notes.push(format!("{name} is named, but does not exist here."));
                 }
                 Ok(found)
             }
@@ -360,8 +358,7 @@ fn is_of(arn: &str, account: AccountId) -> bool {
 
 fn foreign(principal: &str) -> String {
     format!(
-        "{principal} is let in by the key's side; whether its own account's policies let it is \
-         not known here."
+        "{principal} is allowed by the key's policies; whether its own account's policies allow it is not known here."
     )
 }
 

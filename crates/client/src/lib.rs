@@ -56,7 +56,7 @@ Environment:
   them, in AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
   AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or in the profile that AWS_PROFILE names in
   ~/.aws/config (AWS_CONFIG_FILE) and ~/.aws/credentials (AWS_SHARED_CREDENTIALS_FILE).
-  AWS_CA_BUNDLE is a file of certificates to trust, as --ca-file is.";
+  AWS_CA_BUNDLE: the same as --ca-file.";
 
 // Where the server is and who asks.
 #[derive(Clone, Debug, Args)]

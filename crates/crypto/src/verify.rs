@@ -84,7 +84,7 @@ pub enum PublicKeyError {
 
 /// The signature is not the key's over the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the signature does not hold")]
+#[error("the signature is not valid")]
 pub struct InvalidSignature;
 
 impl PublicKey {

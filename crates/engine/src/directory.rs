@@ -245,7 +245,7 @@ impl Directory {
                 let written = (record.generation, record.revision);
                 let owned = key.id == *id && self.owns(&key).await?;
                 if !owned {
-                    tracing::error!(path = %record.path, "an access key that its owner does not name is refused");
+                    tracing::error!(path = %record.path, "an access key is refused, since its owner does not list it");
                 }
                 let arena = self.arena.clone();
                 Ok::<_, ReadError>(AccessKeyUnit::new(&key, secret, arena, (written, owned)))

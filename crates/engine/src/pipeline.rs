@@ -94,7 +94,7 @@ async fn serve<O: Operation>(
     let recorder = Recorder::new(cx, named::<O>());
     let state: &dyn Any = state;
     let Some(state) = state.downcast_ref::<<O::Api as Api>::State>() else {
-        let failed = Internal::new("an API is served with the state of another");
+        let failed = Internal::new("an API is served with another API's state");
         let fault = recorder.named().api.failure(failed);
         return recorder.fault(None, fault, &[]).await;
     };

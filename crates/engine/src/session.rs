@@ -256,7 +256,7 @@ pub enum TokenError {
     #[error("the session token is not valid")]
     Invalid,
     /// The session is over.
-    #[error("the session is over")]
+    #[error("the session has ended")]
     Expired,
     /// The arena for secrets is full.
     #[error(transparent)]

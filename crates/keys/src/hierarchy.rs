@@ -37,7 +37,7 @@ pub enum HierarchyError {
     #[error("it is wrapped under another root key")]
     OtherRootKey,
     /// A version of a later release.
-    #[error("a record of wrapped keys has version {0}, which this release does not know")]
+    #[error("a record of wrapped keys has version {0}, which this version of Keyward does not know")]
     Version(u8),
     /// It was altered, or stands where it does not belong.
     #[error("a wrapped key was altered or moved")]

@@ -36,14 +36,14 @@ pub enum KeyringError {
     Malformed,
     /// A version from before the first release.
     #[error(
-        "the store was made by an older version of Keyward, before its first release, and this version cannot open it: make a new store with `keyward init` in an empty data directory, or go on with the version that made this one"
+        "the store was created by an older version of Keyward, before its first release, and this version cannot open it: create a new store with `keyward init` in an empty data directory, or continue with the version that created this one"
     )]
     Older,
     /// A version of a later release.
-    #[error("the store was made by a newer version of Keyward (keyring version {0}): use that one")]
+    #[error("the store was created by a newer version of Keyward (keyring version {0}): use that one")]
     Newer(u8),
     /// Another root key wraps it.
-    #[error("the root key does not open this store: it is another store's")]
+    #[error("the root key does not open this store: it is the key of another store")]
     OtherRootKey,
     /// An entry was altered, added, removed, moved, or replaced by an older one.
     #[error("the store's keyring was altered: restore the store from a backup")]

@@ -130,7 +130,7 @@ pub enum KeyRecordError {
     #[error("a key record cannot be read")]
     Malformed(#[from] serde_json::Error),
     /// A version of a later release.
-    #[error("a key record has version {0}, which this release does not know")]
+    #[error("a key record has version {0}, which this version of Keyward does not know")]
     Version(u8),
 }
 

@@ -54,7 +54,7 @@ pub enum RootKeyError {
     Missing(PathBuf),
     /// Others than its owner can read or write the file.
     #[error(
-        "others than its owner can read the root key {}: run `chmod 600` on it; if they may have read it, see \"The root key\" in docs/operations.md",
+        "users other than its owner can read the root key {}: run `chmod 600` on it; if they may have read it, see \"The root key\" in docs/operations.md",
         .0.display()
     )]
     Readable(PathBuf),

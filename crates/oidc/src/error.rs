@@ -21,7 +21,7 @@ pub enum TokenError {
     #[error("it is for another audience")]
     WrongAudience,
     /// It has expired.
-    #[error("it expired at {expires}, and it is {now}")]
+    #[error("it expired at {expires}, and it is now {now}")]
     Expired {
         /// Now, in seconds since 1970.
         now: i64,
@@ -29,7 +29,7 @@ pub enum TokenError {
         expires: i64,
     },
     /// It is not valid yet.
-    #[error("it is valid from {from}, and it is {now}")]
+    #[error("it is valid from {from}, and it is now {now}")]
     NotYetValid {
         /// Now, in seconds since 1970.
         now: i64,
@@ -37,7 +37,7 @@ pub enum TokenError {
         from: i64,
     },
     /// The signature is not by a key of the issuer.
-    #[error("no key of the issuer made its signature")]
+    #[error("it was not signed with a key of the issuer")]
     WrongSignature,
     /// The issuer publishes no key that could have signed it, or not as it must.
     #[error("the issuer publishes no key that can verify it")]
@@ -54,7 +54,7 @@ pub enum NoKey {
     #[error(transparent)]
     Fetch(FetchError),
     /// The discovery document is not what it must be.
-    #[error("the discovery document is malformed, or of another issuer")]
+    #[error("the discovery document is malformed, or is that of another issuer")]
     Discovery,
     /// The key set is not what it must be.
     #[error("the key set is malformed, or too large")]

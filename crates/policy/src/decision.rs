@@ -247,7 +247,7 @@ const HIDDEN: &str = "because the resource does not exist in this Region, no res
                       policies allow access, or a resource-based policy explicitly denies access";
 
 // AWS has no such text: it never tells of a limit here.
-const OVER_BUDGET: &str = "because evaluating the policies exceeds the limit of work";
+const OVER_BUDGET: &str = "because evaluating the policies exceeds the limit";
 
 /// A text that evidence shares with the compiled policy, so that a decision does not copy it.
 #[derive(Clone, PartialEq, Eq)]

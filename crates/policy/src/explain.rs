@@ -192,7 +192,7 @@ pub enum RequestValue {
     One(String),
     /// A list: a multivalued key.
     Many(Vec<String>),
-    /// Several values under names that differ only by case.
+    /// Several values under names that differ only in case.
     Clash(Vec<String>),
 }
 

@@ -120,7 +120,7 @@ pub async fn serve(
                 // The order does not matter: the first branch that is ready ends the connection.
                 biased;
                 ended = connection.serve(stream, watcher) => ended,
-                _ = Seldom::new(displaced) => Err("others needed its place".into()),
+                _ = Seldom::new(displaced) => Err("its place was needed for another connection".into()),
             };
             if let Err(error) = ended {
                 tracing::debug!(%address, %error, "connection ended");
@@ -132,7 +132,7 @@ pub async fn serve(
         .await
         .is_err()
     {
-        tracing::warn!("requests under way were cut off after the drain period");
+        tracing::warn!("open requests were cut off after the drain period");
     }
 }
 

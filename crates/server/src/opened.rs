@@ -215,7 +215,7 @@ impl DataDir {
         for file in files {
             let settled = draft::settle(&file, (store, root, arena)).await;
             settled
-                .with_context(|| format!("the draft of {} cannot be settled", file.display()))?;
+                .with_context(|| format!("the draft of {} cannot be completed", file.display()))?;
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ impl Logging {
     /// When there is no thread.
     pub fn start_apart(&self) -> io::Result<Apart> {
         let report = |count| {
-            tracing::warn!(count, "lines of this log were lost, since nobody read it");
+            tracing::warn!(count, "lines of this log were lost because nobody read it");
         };
         let apart = Apart::start(io::stderr(), report)?;
         self.begin(apart.lines());

@@ -13,13 +13,13 @@ pub enum StoreError {
     #[error("the store has no room left to write: free space on its disk")]
     Full,
     /// The store's structure is damaged, or the file is not a store.
-    #[error("the store is damaged or no store at all: {detail}")]
+    #[error("the store is damaged, or the file is not a store: {detail}")]
     Corrupt {
         /// What the engine said.
         detail: String,
     },
     /// Written by a newer release.
-    #[error("the store has schema {found}, this release reads up to {supported}")]
+    #[error("the store has schema {found}, but this version reads only up to {supported}: use a newer version")]
     TooNew {
         /// The schema's number in the store.
         found: i64,
@@ -55,14 +55,14 @@ pub enum StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CommitError {
     /// A precondition did not hold. Nothing of the batch was kept.
-    #[error("`{path}` is not as the batch presumes")]
+    #[error("`{path}` has changed since the batch was prepared")]
     Conflict {
         /// The first path of the batch whose precondition did not hold.
         path: Path,
     },
     /// The batch is committed, but this node's caches have not applied it for too long. Reads on
     /// this node may still see the old state, as long as the node is fresh.
-    #[error("the batch is kept at revision {revision}, but not applied to the caches")]
+    #[error("the batch was committed at revision {revision}, but is not applied to the caches yet")]
     Unapplied {
         /// Where it was kept.
         revision: Revision,
@@ -77,7 +77,7 @@ pub enum CommitError {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LimitError {
     /// A value over 256 KiB.
-    #[error("the value of `{path}` has {bytes} bytes, at most 262144 fit")]
+    #[error("the value of `{path}` has {bytes} bytes, but at most 262144 are allowed")]
     Value {
         /// Its path.
         path: Path,
@@ -85,13 +85,13 @@ pub enum LimitError {
         bytes: usize,
     },
     /// More than 100 changes (checks included) in a batch.
-    #[error("a batch has at most 100 changes")]
+    #[error("a batch can have at most 100 changes")]
     Changes,
     /// More than 1 MiB of paths and values in a batch.
-    #[error("a batch has at most 1048576 bytes of paths and values")]
+    #[error("a batch can have at most 1048576 bytes of paths and values")]
     Bytes,
     /// One path twice in a batch.
-    #[error("`{path}` stands twice in one batch")]
+    #[error("`{path}` occurs twice in one batch")]
     Twice {
         /// That path.
         path: Path,

@@ -283,7 +283,7 @@ impl View {
                 }
             }
             Progress::Compacted { resume_at } => {
-                tracing::warn!(%resume_at, "too far behind the store: all caches are dropped");
+                tracing::warn!(%resume_at, "too far behind the store: all caches are cleared");
                 self.floor.fetch_max(resume_at.number(), Ordering::SeqCst);
                 for cache in &self.caches {
                     cache.clear();

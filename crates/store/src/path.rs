@@ -206,16 +206,16 @@ impl fmt::Debug for Prefix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PathError {
     /// No character at all.
-    #[error("a path has at least one character")]
+    #[error("a path must have at least one character")]
     Empty,
     /// Two slashes in a row, or one at an end.
-    #[error("a path has no empty segment")]
+    #[error("a path must not have an empty segment")]
     EmptySegment,
     /// Something else than visible ASCII.
-    #[error("a path has visible ascii characters only, and `/` only between segments")]
+    #[error("a path must have visible ASCII characters only, and `/` only between segments")]
     Character,
     /// Over 512 bytes.
-    #[error("a path has at most 512 bytes, this one has {bytes}")]
+    #[error("a path must have at most 512 bytes, but this one has {bytes}")]
     TooLong {
         /// How many it has.
         bytes: usize,

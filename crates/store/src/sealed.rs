@@ -136,7 +136,7 @@ pub enum SealedError {
         key: SealKeyId,
     },
     /// The value was written by another release; or its version was altered.
-    #[error("the record at `{path}` has format {found}, this release reads format {supported}")]
+    #[error("the record at `{path}` has format {found}, but this version reads format {supported}")]
     Format {
         /// Where it stands.
         path: Path,
@@ -156,7 +156,7 @@ pub enum SealedError {
         wanted: Purpose,
     },
     /// More records stand below a unit than one `range` reads.
-    #[error("more records stand below `{unit}` than are read at once")]
+    #[error("there are more records below `{unit}` than can be read at once")]
     UnitTooLarge {
         /// The unit.
         unit: Path,

@@ -260,7 +260,7 @@ impl From<rusqlite::Error> for StoreError {
             // The log has grown, but its index cannot: nobody knows what was kept.
             Some(cause) if cause.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
                 let detail =
-                    "no room is left for the file `-shm` beside it: free space on its disk";
+                    "there is no room for the file `-shm` beside it: free space on its disk";
                 Self::Failed {
                     detail: detail.to_owned(),
                 }

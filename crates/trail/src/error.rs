@@ -21,8 +21,8 @@ pub enum TrailError {
         #[source]
         source: io::Error,
     },
-    /// A line does not fit its MAC: the trail was edited, or written under another key.
-    #[error("the audit trail was altered: line {line} of {} does not fit its MAC", path.display())]
+    /// A line does not match its MAC: the trail was edited, or written under another key.
+    #[error("the audit trail was altered: line {line} of {} does not match its MAC", path.display())]
     Altered {
         /// The segment.
         path: PathBuf,

@@ -36,7 +36,7 @@ pub enum EncryptionContextError {
     #[error("an encryption context has at most 8192 bytes")]
     TooLong,
     /// One name stands twice.
-    #[error("a name stands twice in the encryption context")]
+    #[error("a name occurs twice in the encryption context")]
     Duplicate,
 }
 

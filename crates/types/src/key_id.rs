@@ -19,9 +19,9 @@ use crate::{account::AccountId, partition::Partition, region::Region};
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(ArrayString<36>);
 
-/// The text has not the shape of a key id.
+/// The text has not a valid key id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the shape of a key id")]
+#[error("not a valid key id")]
 pub struct KeyIdError;
 
 impl KeyId {

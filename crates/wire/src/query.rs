@@ -48,7 +48,7 @@ pub enum ParamsError {
     #[error("a parameter is not UTF-8")]
     NotUtf8,
     /// A name occurs twice.
-    #[error("a parameter stands twice")]
+    #[error("a parameter occurs twice")]
     Duplicate,
     /// A name is used both for a value and for a structure or list, or the index of a list is
     /// malformed.

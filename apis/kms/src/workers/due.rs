@@ -84,7 +84,7 @@ impl DueWorker {
             Some(held) => tracing::error!(
                 recorded = %held.recorded,
                 wall = %held.wall,
-                "the clock is over a week ahead of the last reading: no key is destroyed until the server is stopped and `keyward store accept-clock` is run"
+                "the clock is over a week ahead of the last reading: no key is destroyed until you stop the server and run `keyward store accept-clock`"
             ),
             None => record_clock(cx, recorded).await,
         }

@@ -23,7 +23,7 @@ const AT_ONCE: usize = MAX_BATCH_CHANGES / 2;
 /// Removes what is left of the grants of destroyed keys. It can stop anywhere and go on later.
 pub async fn sweep(cx: &WorkerContext) {
     if let Err(error) = sweep_all(cx).await {
-        tracing::warn!(%error, "grants of destroyed keys cannot be swept away yet");
+        tracing::warn!(%error, "grants of destroyed keys cannot be deleted yet");
     }
 }
 

@@ -60,7 +60,7 @@ impl Allowed {
 /// What lets somebody in, as people call it.
 fn through(by: Option<&case::By>, written: &Written) -> String {
     let Some(by) = by else {
-        return "being the root user".to_owned();
+        return "as the root user".to_owned();
     };
     let title = written.titles.iter().find(|(place, _)| *place == by.policy);
     let title = title.map_or(by.policy.as_str(), |(_, title)| title.as_str());

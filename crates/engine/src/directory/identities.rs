@@ -141,7 +141,7 @@ impl Directory {
             match again.filter(|again| again.revision != record.revision) {
                 Some(changed) => record = changed,
                 None => {
-                    tracing::error!(path = %record.path, "a user or role that its name or unique id does not lead to is refused");
+                    tracing::error!(path = %record.path, "a user or role is refused, since its name or unique id does not lead to it");
                     return Ok((identity, record, false));
                 }
             }

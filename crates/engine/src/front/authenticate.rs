@@ -64,7 +64,7 @@ impl Proven {
         let is_listed = record.client_ids.iter().any(|id| id == token.audience());
         if issuer != Some(record.host_and_path.as_str()) || !is_listed {
             return Err(Internal::new(
-                "a token is not for the provider it is taken for",
+                "a token was issued by another provider",
             ));
         }
         let identity = WebIdentity::new(home, provider, token);
@@ -249,7 +249,7 @@ pub async fn prove(
         match verified {
             Some(verified) => verified.map_err(refused),
             None => Err(Refused::Internal(Internal::new(
-                "a signing key cannot be made",
+                "a signing key cannot be derived",
             ))),
         }
     };

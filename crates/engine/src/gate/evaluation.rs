@@ -190,7 +190,7 @@ impl Outcome {
             },
             Reason::OverBudget => Outcome::Denied {
                 explicit: false,
-                reason: "evaluating the policies exceeds the limit of work".to_owned(),
+                reason: "evaluating the policies exceeds the limit".to_owned(),
                 by: None,
             },
         }

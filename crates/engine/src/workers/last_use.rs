@@ -70,7 +70,7 @@ async fn write_all<K, U, R>(
                 Ok(())
             };
             if let Err(error) = put() {
-                tracing::error!(cause = error.chain(), ?key, "a last use cannot be formed");
+                tracing::error!(cause = error.chain(), ?key, "a last use cannot be recorded");
             }
         }
         if let Err(error) = shared.directory.node().sealed().commit(batch).await {

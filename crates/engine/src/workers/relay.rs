@@ -32,7 +32,7 @@ pub async fn relayed(front: &Front) {
     let writer = &front.shared().writer;
     match outbox::emptied(node, places, writer, PATIENCE).await {
         Ok(true) => {}
-        Ok(false) => tracing::warn!("events of changes are still to be copied to the audit trail"),
+        Ok(false) => tracing::warn!("events of changes must still be copied to the audit trail"),
         Err(error) => tracing::warn!(%error, "the outbox cannot be emptied"),
     }
 }

@@ -169,10 +169,10 @@ fn a_keyring_of_another_version_says_what_to_do() {
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/keyring-v1.json");
     let error = world.open(&fs::read(golden).unwrap()).unwrap_err();
     expect![
-        "the store was made by an older version of Keyward, before its first release, and this version cannot open it: make a new store with `keyward init` in an empty data directory, or go on with the version that made this one"
+        "the store was created by an older version of Keyward, before its first release, and this version cannot open it: create a new store with `keyward init` in an empty data directory, or continue with the version that created this one"
     ]
     .assert_eq(&error.to_string());
     let error = world.open(br#"{"version":3,"more":true}"#).unwrap_err();
-    expect!["the store was made by a newer version of Keyward (keyring version 3): use that one"]
+    expect!["the store was created by a newer version of Keyward (keyring version 3): use that one"]
         .assert_eq(&error.to_string());
 }

@@ -33,7 +33,7 @@ pub enum RingError {
         key: KeyArn,
     },
     /// The algorithm does not fit the key.
-    #[error("the algorithm does not fit the key")]
+    #[error("the algorithm does not match the key")]
     Algorithm {
         /// What was asked for.
         algorithm: EncryptionAlgorithm,

@@ -19,7 +19,7 @@ pub(super) struct GrantCase {
 impl GrantCase {
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let Some(Json::Object(members)) = Json::parse(text) else {
-            return Err("a grant is a JSON object, each member standing once".to_owned());
+            return Err("a grant must be a JSON object, with each member once".to_owned());
         };
         let mut grant = Self::default();
         for (name, value) in members {
@@ -38,7 +38,7 @@ impl GrantCase {
                     grant.constraints.subset = Some(pairs(&name, value)?);
                 }
                 "sourceArn" => grant.constraints.source_arn = Some(string(&name, value)?),
-                _ => return Err(format!("a grant has no member {name:?}")),
+                _ => return Err(format!("{name:?} is not a member of a grant")),
             }
         }
         if grant.grantee.is_empty() {
@@ -50,7 +50,9 @@ impl GrantCase {
         let Constraints { equals, subset, .. } = &grant.constraints;
         if equals.is_some() && subset.is_some() {
             return Err(
-                "encryptionContextEquals and encryptionContextSubset exclude each other".to_owned(),
+                "encryptionContextEquals and encryptionContextSubset cannot be used \
+                 together"
+                    .to_owned(),
             );
         }
         Ok(grant)
@@ -74,7 +76,7 @@ fn string(name: &str, value: Json) -> Result<String, String> {
     match value {
         Json::String(text) => Ok(text),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
-            Err(format!("{name} is a string"))
+            Err(format!("{name} must be a string"))
         }
     }
 }
@@ -84,7 +86,7 @@ fn party(name: &str, value: Json) -> Result<String, String> {
     match Party::parse(&text, &Bindings::new()) {
         Some(_) => Ok(text),
         None => Err(format!(
-            "{name} is the ARN of an account's root, a user, a role, a session or a federated \
+            "{name} must be the ARN of an account's root, a user, a role, a session or a federated \
              user, or the name of a service"
         )),
     }
@@ -105,12 +107,14 @@ fn account(name: &str, value: Json) -> Result<String, String> {
             | PrincipalRef::Federated(_)
             | PrincipalRef::CanonicalUser(_),
         )
-        | None => Err(format!("{name} is an account's root ARN or twelve digits")),
+        | None => Err(format!(
+            "{name} must be an account's root ARN or twelve digits"
+        )),
     }
 }
 
 fn operations(value: Json) -> Result<Vec<String>, String> {
-    const FORM: &str = "operations is a list of grant operations, such as Decrypt";
+    const FORM: &str = "operations must be a list of grant operations, such as Decrypt";
     let Json::Array(values) = value else {
         return Err(FORM.to_owned());
     };
@@ -120,14 +124,14 @@ fn operations(value: Json) -> Result<Vec<String>, String> {
             let name = string("operations", value).map_err(|_| FORM)?;
             match GRANT_OPERATIONS.contains(&name.as_str()) {
                 true => Ok(name),
-                false => Err(format!("{name:?} is no grant operation")),
+                false => Err(format!("{name:?} is not a grant operation")),
             }
         })
         .collect()
 }
 
 fn pairs(name: &str, value: Json) -> Result<Vec<(String, String)>, String> {
-    let wrong = || format!("{name} is an object of strings");
+    let wrong = || format!("{name} must be an object of strings");
     let Json::Object(members) = value else {
         return Err(wrong());
     };

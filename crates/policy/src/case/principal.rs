@@ -62,7 +62,7 @@ const ANONYMOUS: &str = "anonymous";
 /// The path of the roles that are linked to services, which nobody else can make.
 const SERVICE_LINKED: &str = "/aws-service-role/";
 
-const FORMS: &str = "principal is the ARN of a user, of a role's session (assumed-role/ROLE/SESSION), \
+const FORMS: &str = "principal must be the ARN of a user, of a role's session (assumed-role/ROLE/SESSION), \
                      of a federated user or of an account's root, the name of a service, or \"anonymous\"";
 
 impl Identity {
@@ -70,8 +70,8 @@ impl Identity {
         let text = named.principal;
         let Some(arn) = ArnParts::parse(text) else {
             if text == ANONYMOUS {
-                refuse(named.role_arn, "roleArn", "nobody known has none")?;
-                refuse(named.principal_id, "principalId", "nobody known has none")?;
+                refuse(named.role_arn, "roleArn", "anonymous has none")?;
+                refuse(named.principal_id, "principalId", "anonymous has none")?;
                 refuse(named.issuer, "issuer", "only federated users have one")?;
                 refuse(named.service_linked, "serviceLinkedRole", ONLY_SESSIONS)?;
                 return Ok(Self::Anonymous);
@@ -80,7 +80,7 @@ impl Identity {
             let PrincipalRef::Service(name) = service else {
                 return Err(FORMS.to_owned());
             };
-            refuse(named.role_arn, "roleArn", "a service has no role here")?;
+            refuse(named.role_arn, "roleArn", "a service has no role")?;
             refuse(named.principal_id, "principalId", "a service has none")?;
             refuse(named.issuer, "issuer", "only federated users have one")?;
             refuse(named.service_linked, "serviceLinkedRole", ONLY_SESSIONS)?;
@@ -143,9 +143,9 @@ impl Identity {
                     issuer: Issuer::read(named.issuer, at, id)?,
                 })
             }
-            PrincipalRef::Role(_) => {
-                Err("principal is a role: name a session of it, assumed-role/ROLE/SESSION".into())
-            }
+            PrincipalRef::Role(_) => Err(
+                "principal is a role: use a session of the role, assumed-role/ROLE/SESSION".into(),
+            ),
             PrincipalRef::Everyone
             | PrincipalRef::Unique(_)
             | PrincipalRef::Service(_)
@@ -238,7 +238,7 @@ impl Issuer {
             return Ok(Self::User { arn: None, id });
         };
         if place_of(text) != Some(at) {
-            return Err("issuer is of the federated user's account".to_owned());
+            return Err("issuer must be in the federated user's account".to_owned());
         }
         match PrincipalRef::parse_aws(text) {
             Some(PrincipalRef::User(arn)) => Ok(Self::User {
@@ -259,12 +259,12 @@ impl Issuer {
                 | PrincipalRef::Federated(_)
                 | PrincipalRef::CanonicalUser(_),
             )
-            | None => Err("issuer is the ARN of a user, or of the account's root".to_owned()),
+            | None => Err("issuer must be the ARN of a user, or of the account's root".to_owned()),
         }
     }
 }
 
-const ONLY_SESSIONS: &str = "only a role's session has it";
+const ONLY_SESSIONS: &str = "only a role's session has one";
 
 fn refuse<T>(member: Option<T>, name: &str, why: &str) -> Result<(), String> {
     match member {
@@ -279,7 +279,7 @@ fn unique(text: &str, wanted: UniqueIdKind) -> Result<UniqueId, String> {
         .filter(|id| id.kind() == Some(wanted))
         .ok_or_else(|| {
             let prefix = wanted.prefix();
-            format!("principalId is {prefix} and 12 or more characters of A-Z and 0-9")
+            format!("principalId must be {prefix} and at least 12 characters of A-Z and 0-9")
         })
 }
 
@@ -294,7 +294,7 @@ fn role_of(arn: &str, at: (Partition, AccountId), role: &str) -> Result<String, 
     if is_role && place_of(arn) == Some(at) && path_and_name(arn).1 == role {
         Ok(arn.to_owned())
     } else {
-        Err("roleArn is the ARN of the session's role, with its path".to_owned())
+        Err("roleArn must be the ARN of the session's role, with its path".to_owned())
     }
 }
 

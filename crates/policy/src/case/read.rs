@@ -80,8 +80,8 @@ fn lines_members(line: &[u8]) -> Result<raw::Members<'_>, String> {
     let text = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8")?;
     raw::members(text).map_err(|what| match what {
         NotMembers::Json => "the line is not JSON".to_owned(),
-        NotMembers::Object => "a case is a JSON object".to_owned(),
-        NotMembers::Twice(name) => format!("{name} stands twice"),
+        NotMembers::Object => "a case must be a JSON object".to_owned(),
+        NotMembers::Twice(name) => format!("{name} occurs twice"),
     })
 }
 
@@ -112,13 +112,13 @@ impl<'a> Members<'a> {
     fn take(&mut self, name: &str, value: &'a str) -> Result<(), String> {
         let known = MEMBERS.contains(&name);
         if !known {
-            return Err(format!("a case has no member {name:?}"));
+            return Err(format!("{name:?} is not a member of a case"));
         }
         // What may be left out may also be null.
         if value == "null" && !["principal", "action", "resource"].contains(&name) {
             return Ok(());
         }
-        let text = || raw::string(value).ok_or_else(|| format!("{name} is a string"));
+        let text = || raw::string(value).ok_or_else(|| format!("{name} must be a string"));
         match name {
             "id" => self.id = Some(text()?),
             "principal" => self.principal = Some(text()?),
@@ -131,18 +131,18 @@ impl<'a> Members<'a> {
                 self.service_linked = Some(match value {
                     "true" => true,
                     "false" => false,
-                    _ => return Err("serviceLinkedRole is true or false".to_owned()),
+                    _ => return Err("serviceLinkedRole must be true or false".to_owned()),
                 });
             }
             "resourceAccount" => {
                 let account = AccountId::parse(&text()?);
                 self.resource_account =
-                    Some(account.map_err(|_| "resourceAccount is twelve digits")?);
+                    Some(account.map_err(|_| "resourceAccount must be twelve digits")?);
             }
             "expect" => {
                 let expected = DecisionType::parse(&text()?);
                 self.expect =
-                    Some(expected.ok_or("expect is Allow, ImplicitDeny or ExplicitDeny")?);
+                    Some(expected.ok_or("expect must be Allow, ImplicitDeny or ExplicitDeny")?);
             }
             "keyPolicy" => self.key_policy = Some(object(name, value)?),
             "boundary" => self.boundary = Some(object(name, value)?),
@@ -168,7 +168,7 @@ impl<'a> Members<'a> {
 
     fn finish(&mut self, errors: &mut Vec<String>) -> Option<Case<'a>> {
         let mut present = |name: &str, given: bool| {
-            let unread = format!("{name} is a string");
+            let unread = format!("{name} must be a string");
             if !given && !errors.contains(&unread) {
                 errors.push(format!("{name} is missing"));
             }
@@ -191,7 +191,7 @@ impl<'a> Members<'a> {
         let mut note = |what: String| errors.push(what);
         let identity = Identity::read(named).map_err(&mut note).ok()?;
         if !is_action(&action) {
-            note("action is SERVICE:NAME, without wildcards".to_owned());
+            note("action must be SERVICE:NAME, without wildcards".to_owned());
         }
         let region = requested_region(&self.context);
         let target =
@@ -241,25 +241,25 @@ fn object<'a>(name: &str, value: &'a str) -> Result<&'a str, String> {
     let is_object = value.starts_with('{');
     is_object
         .then_some(value)
-        .ok_or_else(|| format!("{name} is a policy, a JSON object"))
+        .ok_or_else(|| format!("{name} must be a policy, a JSON object"))
 }
 
 fn objects<'a>(name: &str, value: &'a str) -> Result<Vec<&'a str>, String> {
-    let wrong = || format!("{name} is a list of policies");
+    let wrong = || format!("{name} must be a list of policies");
     let items = raw::items(value).ok_or_else(wrong)?;
     let all = items.iter().all(|item| item.starts_with('{'));
     all.then_some(items).ok_or_else(wrong)
 }
 
 fn levels<'a>(name: &str, value: &'a str) -> Result<Vec<Vec<&'a str>>, String> {
-    let wrong = || format!("{name} is a list of levels, each a list of policies");
+    let wrong = || format!("{name} must be a list of levels, each a list of policies");
     let levels = raw::items(value).ok_or_else(wrong)?;
     let levels = levels.into_iter().map(|level| objects(name, level));
     levels.collect::<Result<_, _>>().map_err(|_| wrong())
 }
 
 fn read_grants(value: &str) -> Result<Vec<GrantCase>, String> {
-    let items = raw::items(value).ok_or("grants is a list of grants")?;
+    let items = raw::items(value).ok_or("grants must be a list of grants")?;
     let grants = items.into_iter().enumerate();
     grants
         .map(|(index, item)| {
@@ -270,14 +270,14 @@ fn read_grants(value: &str) -> Result<Vec<GrantCase>, String> {
 
 fn read_context(value: &str) -> Result<Vec<(String, Value)>, String> {
     let Some(Json::Object(members)) = Json::parse(value) else {
-        return Err("context is an object of condition keys, each standing once".to_owned());
+        return Err("context must be an object of condition keys, with each key once".to_owned());
     };
     members
         .into_iter()
         .map(|(name, value)| match Value::read(value) {
             Some(value) => Ok((name, value)),
             None => Err(format!(
-                "context: {name:?} is a string, a number, a boolean, or a list of those"
+                "context: {name:?} must be a string, a number, a boolean, or a list of those"
             )),
         })
         .collect()
@@ -354,7 +354,7 @@ impl CaseResource {
         identity: &Identity,
         region: Option<&str>,
     ) -> Result<Self, String> {
-        const FORMS: &str = "resource is an ARN or \"*\"";
+        const FORMS: &str = "resource must be an ARN or \"*\"";
         let caller = identity.place();
         let keyless = KEYLESS.iter().any(|one| one.eq_ignore_ascii_case(action));
         if text == "*" {
@@ -390,7 +390,7 @@ impl CaseResource {
             _ => CaseResourceKind::Other,
         };
         if kind != CaseResourceKind::Other && named.is_none() {
-            return Err("resource names no account".to_owned());
+            return Err("resource has no account: add resourceAccount".to_owned());
         }
         let region = Some(parts.region).filter(|region| !region.is_empty());
         let arn = match kind {

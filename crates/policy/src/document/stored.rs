@@ -24,7 +24,7 @@ pub(super) fn read(text: &str, kind: PolicyKind) -> Result<Document, String> {
         return Err(not_json(text));
     };
     let Json::Object(members) = &json else {
-        return Err("a policy is a JSON object".to_owned());
+        return Err("a policy must be a JSON object".to_owned());
     };
     let mut variables = false;
     let mut statements = None;
@@ -33,11 +33,11 @@ pub(super) fn read(text: &str, kind: PolicyKind) -> Result<Document, String> {
         match (name.as_str(), value) {
             ("Version", Json::String(version)) if version == "2012-10-17" => variables = true,
             ("Version", Json::String(version)) if version == "2008-10-17" => {}
-            ("Version", _) => return Err("Version is 2012-10-17 or 2008-10-17".to_owned()),
+            ("Version", _) => return Err("Version must be 2012-10-17 or 2008-10-17".to_owned()),
             ("Id", Json::String(_)) => {}
-            ("Id", _) => return Err("Id is a string".to_owned()),
+            ("Id", _) => return Err("Id must be a string".to_owned()),
             ("Statement", value) => statements = Some(one_or_many(value)),
-            _ => return Err(format!("a policy has no element {name:?}")),
+            _ => return Err(format!("{name:?} is not an element of a policy")),
         }
     }
     let Some(statements) = statements else {
@@ -68,9 +68,9 @@ pub(super) fn read(text: &str, kind: PolicyKind) -> Result<Document, String> {
 /// Why the text is not read; the one thing beyond JSON's own grammar is a name twice in an object.
 fn not_json(text: &str) -> String {
     match raw::members(text) {
-        Err(NotMembers::Twice(name)) => format!("{name:?} stands twice"),
+        Err(NotMembers::Twice(name)) => format!("{name:?} occurs twice"),
         Ok(_) | Err(NotMembers::Json | NotMembers::Object) => {
-            "not JSON, or a name stands twice in an object".to_owned()
+            "not JSON, or a name occurs twice in an object".to_owned()
         }
     }
 }
@@ -85,7 +85,7 @@ struct Reader<'f> {
 impl Reader<'_> {
     fn statement(&mut self, value: &Json) -> Result<Statement, String> {
         let Json::Object(members) = value else {
-            return Err("a statement is a JSON object".to_owned());
+            return Err("a statement must be a JSON object".to_owned());
         };
         let mut effect = None;
         let mut statement = Statement {
@@ -110,15 +110,15 @@ impl Reader<'_> {
                     effect = match text_of(value) {
                         Some("Allow") => Some(Effect::Allow),
                         Some("Deny") => Some(Effect::Deny),
-                        Some(_) | None => return Err("Effect is Allow or Deny".to_owned()),
+                        Some(_) | None => return Err("Effect must be Allow or Deny".to_owned()),
                     }
                 }
                 "Principal" | "NotPrincipal" => {
                     if !admits_principals(self.kind) {
-                        return Err(format!("{name} does not stand in a policy of this kind"));
+                        return Err(format!("{name} is not allowed in a policy of this kind"));
                     }
                     let values = read_principals(value)
-                        .ok_or_else(|| format!("{name} is \"*\" or an object of lists"))?;
+                        .ok_or_else(|| format!("{name} must be \"*\" or an object of lists"))?;
                     set_once(&mut statement.principals, name, "NotPrincipal", values)?;
                 }
                 "Action" | "NotAction" => {
@@ -128,14 +128,14 @@ impl Reader<'_> {
                 }
                 "Resource" | "NotResource" => {
                     if self.kind == PolicyKind::Trust {
-                        return Err(format!("{name} does not stand in a trust policy"));
+                        return Err(format!("{name} is not allowed in a trust policy"));
                     }
                     let values = texts(name, value)?;
                     values.iter().try_for_each(|text| self.template(text))?;
                     set_once(&mut statement.resources, name, "NotResource", values)?;
                 }
                 "Condition" => statement.conditions = self.conditions(value)?,
-                _ => return Err(format!("a statement has no element {name:?}")),
+                _ => return Err(format!("{name:?} is not an element of a statement")),
             }
         }
         statement.effect = effect.ok_or("no Effect")?;
@@ -149,7 +149,9 @@ impl Reader<'_> {
         }
         for (kind, text) in statement.principals.iter().flat_map(|l| &l.values) {
             if principal(*kind, text).is_none() {
-                self.fault(format!("{text:?} can be no principal, so it names nobody"));
+                self.fault(format!(
+                    "{text:?} is not a valid principal, so it matches nobody"
+                ));
             }
         }
         if self.kind == PolicyKind::Rcp {
@@ -157,7 +159,7 @@ impl Reader<'_> {
                 |(kind, text): &(_, String)| principal(*kind, text) == Some(PrincipalRef::Everyone);
             let named = statement.principals.iter().flat_map(|l| &l.values);
             if !named.clone().all(everyone) {
-                return Err("Principal is \"*\" in a resource control policy".to_owned());
+                return Err("Principal must be \"*\" in a resource control policy".to_owned());
             }
         }
         // Key policies were once stored without; there such a statement just has no effect.
@@ -175,16 +177,16 @@ impl Reader<'_> {
 
     fn conditions(&mut self, value: &Json) -> Result<Vec<ConditionText>, String> {
         let Json::Object(operators) = value else {
-            return Err("Condition is an object of operators".to_owned());
+            return Err("Condition must be an object of operators".to_owned());
         };
         let mut conditions = Vec::new();
         for (name, keys) in operators {
             let operator = Operator::parse(name).unwrap_or_else(|| {
-                self.fault(format!("{name:?} is no condition operator"));
+                self.fault(format!("{name:?} is not a condition operator"));
                 Operator::UNKNOWN
             });
             let Json::Object(keys) = keys else {
-                return Err(format!("{name} is an object of condition keys"));
+                return Err(format!("{name} must be an object of condition keys"));
             };
             if keys.is_empty() && operator == Operator::UNKNOWN {
                 conditions.push(ConditionText {
@@ -197,7 +199,7 @@ impl Reader<'_> {
             for (key, values) in keys {
                 let values: Option<Vec<String>> = one_or_many(values).iter().map(scalar).collect();
                 let values = values.ok_or_else(|| {
-                    format!("{name} {key}: values are strings, numbers and booleans")
+                    format!("{name} {key}: values must be strings, numbers or booleans")
                 })?;
                 if takes_variables(operator.base) {
                     values.iter().try_for_each(|text| self.template(text))?;
@@ -235,7 +237,7 @@ fn set_once<T>(
     let negated = name == not;
     match place.replace(Listed { negated, values }) {
         None => Ok(()),
-        Some(_) => Err(format!("{not} stands beside its opposite")),
+        Some(_) => Err(format!("{not} cannot be used together with its opposite")),
     }
 }
 
@@ -245,7 +247,7 @@ fn texts(name: &str, value: &Json) -> Result<Vec<String>, String> {
         .map(|value| text_of(value).map(str::to_owned));
     texts
         .collect::<Option<_>>()
-        .ok_or_else(|| format!("{name} is a string or a list of strings"))
+        .ok_or_else(|| format!("{name} must be a string or a list of strings"))
 }
 
 fn vendor(action: &str) -> Result<(), String> {
@@ -253,6 +255,6 @@ fn vendor(action: &str) -> Result<(), String> {
     match action.split_once(':') {
         None if action == "*" => Ok(()),
         Some((vendor, _)) if !vendor.is_empty() && vendor.bytes().all(legal) => Ok(()),
-        Some(_) | None => Err(format!("action {action:?} names no service")),
+        Some(_) | None => Err(format!("action {action:?} has no service")),
     }
 }

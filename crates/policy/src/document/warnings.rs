@@ -33,15 +33,15 @@ fn set_operators(statement: &Statement, warn: &mut impl FnMut(String)) {
     for condition in bare {
         let (name, key) = (&condition.name, &condition.key);
         let then = match statement.effect {
-            Effect::Allow => "an allow without it never applies to a request that has the key",
+            Effect::Allow => "an Allow without it never applies to a request that has the key",
             Effect::Deny => {
-                "AWS does not say what a deny without it does; here it denies if any value of the \
-                 request meets it, as ForAnyValue: would"
+                "AWS does not document what a Deny without it does; Keyward denies if any value of \
+                 the request matches, as with ForAnyValue:"
             }
         };
         warn(format!(
-            "{name} {key}: the key holds a list, which needs ForAnyValue: or ForAllValues: before \
-             the operator; {then}"
+            "{name} {key}: the key has a list of values, which needs ForAnyValue: or ForAllValues: \
+             before the operator; {then}"
         ));
     }
 }
@@ -52,7 +52,7 @@ fn services(statement: &Statement, warn: &mut impl FnMut(String)) {
         let shaped = *kind == PrincipalType::Service && PrincipalRef::parse_service(text).is_some();
         if shaped && !known::is_service(text) {
             warn(format!(
-                "{text:?} is no service that is known here; a typing error?"
+                "{text:?} is not a known service: is it misspelled?"
             ));
         }
     }
@@ -69,7 +69,8 @@ fn without_effect(statement: &Statement, warn: &mut impl FnMut(String)) {
     };
     if !resources.negated && !resources.values.iter().any(|text| may_be_key(text)) {
         warn(
-            "its Resource is no key, so it has no effect: in a key policy \"*\" is the key itself"
+            "its Resource does not match any key, so it has no effect: in a key policy, use \"*\" \
+             for the key itself"
                 .to_owned(),
         );
     }

@@ -22,33 +22,33 @@ pub(super) fn condition(
     let wild = |text: &String| text.contains(['*', '?']);
     let note = match (found, operator.base, operator.quantifier) {
         (_, Base::Unknown, _) => {
-            "there is no such operator: an allow with it never applies, a deny always does"
+            "there is no such operator: an Allow with it never applies, a Deny always does"
         }
         (RequestValue::Many(_), base, Quantifier::None) if base != Base::Null && denies => {
             "a multivalued key needs ForAnyValue: or ForAllValues: before the operator; AWS does \
-             not say what a deny without it does, and here any value that meets it denies"
+             not document what a Deny without it does, and Keyward denies if any value matches"
         }
         (RequestValue::Many(_), base, Quantifier::None) if base != Base::Null => {
-            "a multivalued key needs ForAnyValue: or ForAllValues: before the operator; without \
-             it an allow never applies"
+            "a multivalued key needs ForAnyValue: or ForAllValues: before the operator; without it \
+             an Allow never applies"
         }
         (RequestValue::Absent, Base::Null, _) => return None,
         (RequestValue::Absent, _, Quantifier::ForAllValues) if met => {
-            "ForAllValues is met by an absent key"
+            "ForAllValues is true if the key is absent"
         }
         (RequestValue::Absent, _, _) if met && operator.if_exists => {
-            "IfExists is met by an absent key"
+            "IfExists is true if the key is absent"
         }
         (RequestValue::Absent, _, _) if met && operator.negated => {
-            "a negated operator is met by an absent key"
+            "a negated operator is true if the key is absent"
         }
         (_, _, _) if !variables && listed.iter().any(|text| text.contains("${")) => {
-            "before version 2012-10-17 ${…} is plain text"
+            "before Version 2012-10-17, ${…} is plain text"
         }
         (RequestValue::One(_), Base::StringEquals, _)
             if !met && !operator.negated && listed.iter().any(wild) =>
         {
-            "* and ? are plain characters here; StringLike takes them as wildcards"
+            "* and ? are plain characters here; with StringLike they are wildcards"
         }
         // No value is listed as it is, and one but for its case.
         (RequestValue::One(value), Base::StringEquals | Base::StringLike, _)
@@ -56,7 +56,7 @@ pub(super) fn condition(
                 && listed.iter().all(|text| text != value)
                 && listed.iter().any(|text| text.eq_ignore_ascii_case(value)) =>
         {
-            "they differ by case"
+            "they differ only in case"
         }
         _ => return None,
     };
@@ -69,20 +69,23 @@ pub(super) fn action(listed: &[String], met: &str) -> Option<&'static str> {
     let halves = ["kms:ReEncryptFrom", "kms:ReEncryptTo"];
     let half = halves.iter().any(|half| half.eq_ignore_ascii_case(met));
     (half && names("kms:ReEncrypt"))
-        .then_some("there is no action kms:ReEncrypt; kms:ReEncrypt* is both halves of it")
+        .then_some("there is no action kms:ReEncrypt; kms:ReEncrypt* matches both halves of it")
 }
 
 /// On resources that do not match.
 pub(super) fn resource(variables: bool, listed: &[String], met: &str) -> Option<&'static str> {
     let any = |what: &str| listed.iter().any(|text| text.contains(what));
     if met == "*" {
-        Some("no single key is asked about, so only \"*\" or arn:…:ACCOUNT:* matches")
+        Some("the action is not about a single key, so only \"*\" or arn:…:ACCOUNT:* matches")
     } else if listed.iter().any(|text| names(text, "alias")) && names(met, "key") {
-        Some("an alias ARN never stands for its key; kms:ResourceAliases in a condition does")
+        Some(
+            "the ARN of an alias never matches its key; use the condition key kms:ResourceAliases \
+              instead",
+        )
     } else if any("${") && variables {
         Some("a variable without a value matches nothing")
     } else if any("${") {
-        Some("before version 2012-10-17 ${…} is plain text")
+        Some("before Version 2012-10-17, ${…} is plain text")
     } else {
         None
     }
@@ -116,7 +119,7 @@ pub(super) fn principal(
     };
     match (negated, session) {
         (true, _) if bounded => {
-            Some("NotPrincipal with Deny always hits who has a permissions boundary")
+            Some("NotPrincipal with Deny always denies callers with a permissions boundary")
         }
         (true, true) => Some(
             "a session is excepted only if its own ARN, its role or user, and its account are all \
@@ -124,14 +127,14 @@ pub(super) fn principal(
         ),
         (true, false) => Some("a user is excepted only if its ARN and its account are listed"),
         (false, _) if listed.iter().any(is_wild) => {
-            Some("wildcards do not count in a principal's ARN")
+            Some("wildcards have no effect in the ARN of a principal")
         }
         (false, _) if listed.iter().any(is_id) => Some(
-            "a unique id names only its bearer: a user or role made anew under an old name has \
-             another",
+            "a unique id is that of one user or role: if it is deleted and created again under the \
+             same name, it has another id",
         ),
         (false, true) if listed.iter().any(namesake) => {
-            Some("a role's ARN holds its path, which must be the same")
+            Some("the ARN of a role includes its path, which must be the same")
         }
         (false, _) => None,
     }

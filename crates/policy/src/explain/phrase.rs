@@ -34,14 +34,14 @@ fn clause(operator: &str, key: &str, listed: &[String], opposite: bool) -> Optio
             }
             _ => return None,
         },
-        (Base::StringLike, false) if wild => format!("{key} is like {values}"),
-        (Base::StringLike, true) if wild => format!("{key} is not like {values}"),
-        (Base::Arn, false) if wild => format!("{key} is like {values}"),
-        (Base::Arn, true) if wild => format!("{key} is not like {values}"),
+        (Base::StringLike, false) if wild => format!("{key} matches {values}"),
+        (Base::StringLike, true) if wild => format!("{key} does not match {values}"),
+        (Base::Arn, false) if wild => format!("{key} matches {values}"),
+        (Base::Arn, true) if wild => format!("{key} does not match {values}"),
         (Base::Ip, false) => format!("{key} is in {values}"),
         (Base::Ip, true) => format!("{key} is not in {values}"),
-        (Base::StringEqualsIgnoreCase, false) => format!("{key} = {values} in any case"),
-        (Base::StringEqualsIgnoreCase, true) => format!("{key} is not {values} in any case"),
+        (Base::StringEqualsIgnoreCase, false) => format!("{key} = {values}, ignoring case"),
+        (Base::StringEqualsIgnoreCase, true) => format!("{key} is not {values}, ignoring case"),
         (
             Base::StringEquals
             | Base::StringLike
@@ -92,7 +92,7 @@ mod tests {
             ("StringEquals", &["hr"][..], "k = hr"),
             ("StringEquals", &["hr", "it"], "k = hr or it"),
             ("StringNotEquals", &["hr"], "k is not hr"),
-            ("StringLike", &["hr-*"], "k is like hr-*"),
+            ("StringLike", &["hr-*"], "k matches hr-*"),
             ("StringNotLike", &["hr"], "k is not hr"),
             ("IpAddress", &["10.0.0.0/8"], "k is in 10.0.0.0/8"),
             ("Bool", &["true"], "k = true"),

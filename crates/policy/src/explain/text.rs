@@ -38,7 +38,7 @@ impl Text<'_> {
         if self.it.warnings.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "\nProbably not meant so:")?;
+        writeln!(self.out, "\nWarnings:")?;
         for warning in &self.it.warnings {
             writeln!(self.out, "  - {warning}")?;
         }
@@ -46,7 +46,7 @@ impl Text<'_> {
     }
 
     fn policies(&mut self) -> std::fmt::Result {
-        writeln!(self.out, "\nEvery policy in play:")?;
+        writeln!(self.out, "\nPolicies that take part:")?;
         for report in &self.it.layers {
             // What must not allow is not missed where it is absent.
             let optional = matches!(
@@ -102,7 +102,7 @@ impl Text<'_> {
                 "allows the account: its identity policies decide"
             }
             (LayerVerdict::Allows(Class::Base), Layer::Resource) => {
-                "allows the caller's role or user: boundary and session policies limit"
+                "allows the caller's role or user, within its boundary and session policies"
             }
             (LayerVerdict::Allows(_), _) if several => "allow",
             (LayerVerdict::Allows(_), _) => "allows",
@@ -160,14 +160,16 @@ impl Text<'_> {
             Unmet::Grantee => "the caller is not the grantee".to_owned(),
             Unmet::Operation => format!("it does not list the operation of {}", self.it.action),
             Unmet::Equals => {
-                "the encryption context is not exactly that of its EncryptionContextEquals"
-                    .to_owned()
+                "the encryption context is not the same as its EncryptionContextEquals".to_owned()
             }
             Unmet::Subset(name, value) => {
-                format!("the encryption context lacks {name}={value} of EncryptionContextSubset")
+                format!(
+                    "the encryption context does not have {name}={value}, which its \
+                         EncryptionContextSubset requires"
+                )
             }
             Unmet::SourceArn => "the call is not made for its SourceArn".to_owned(),
-            Unmet::Standing => "the caller has no standing to retire it".to_owned(),
+            Unmet::Standing => "the caller is not one of those who can retire it".to_owned(),
             Unmet::Widens => "the new grant would allow more than this one".to_owned(),
         }
     }
@@ -177,7 +179,7 @@ impl Text<'_> {
             return Ok(());
         }
         if self.it.suggestions.is_empty() {
-            return writeln!(self.out, "\nNo change of policies would allow it.");
+            return writeln!(self.out, "\nNo policy change would allow it.");
         }
         writeln!(self.out, "\nWhat would allow it:")?;
         for (index, suggestion) in self.it.suggestions.iter().enumerate() {
@@ -197,7 +199,7 @@ impl Text<'_> {
         match change {
             ProposedChange::AddStatement(target, _) => format!("add to {}:", self.target(target)),
             ProposedChange::ExceptCaller(at, arn) => format!(
-                "except the caller from {} by the condition \"StringNotEquals\": \
+                "exempt the caller from {} with the condition \"StringNotEquals\": \
                  {{\"aws:PrincipalArn\": {arn:?}}}",
                 at_place(at, self.it.setting.shared)
             ),
@@ -213,7 +215,7 @@ impl Text<'_> {
                     Some(other) => format!(" instead of {name}={other}"),
                     None => String::new(),
                 };
-                format!("make the call with {name}={value}{instead} in its encryption context")
+                format!("call with {name}={value}{instead} in the encryption context")
             }
             ProposedChange::CreateGrant { grantee, operation } => {
                 format!("create a grant of {operation} on the key to {grantee}")
@@ -233,7 +235,7 @@ impl Text<'_> {
             (Layer::Resource, _) => format!("the {}", kind(target.layer, self.it.setting.shared)),
             (Layer::Identity, _) => "an identity policy of the caller's user or role".to_owned(),
             (Layer::Boundary, _) => format!("the permissions boundary{}", named(&target.name)),
-            (Layer::Session, None) => "a session policy, given when the session is made".to_owned(),
+            (Layer::Session, None) => "a session policy, when the session is created".to_owned(),
             (Layer::Session, Some(_)) => format!("the session policy{}", named(&target.name)),
             (Layer::Scp, _) => format!(
                 "a service control policy of level {}{}",
@@ -303,7 +305,7 @@ fn found(finding: &Finding) -> String {
                 RequestValue::One(value) => format!("the request has {value:?}"),
                 RequestValue::Many(values) => format!("the request has the list {}", list(values)),
                 RequestValue::Clash(values) => format!(
-                    "the request has {} under names that differ only by case",
+                    "the request has {} under names that differ only in case",
                     list(values)
                 ),
             };

@@ -630,7 +630,7 @@ fn a_decision_that_takes_too_much_work_denies() {
         Denied::new(&question, denial).message(),
         "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: kms:Encrypt on \
          resource: arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab \
-         because evaluating the policies exceeds the limit of work"
+         because evaluating the policies exceeds the limit"
     );
 }
 

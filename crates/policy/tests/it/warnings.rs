@@ -32,8 +32,8 @@ fn a_list_without_a_set_operator_is_told_with_what_it_comes_to() {
     assert_eq!(
         warnings(PolicyKind::Key, key(json!({"Condition": bare}))),
         [
-            "Statement[0]: StringEquals aws:TagKeys: the key holds a list, which needs \
-             ForAnyValue: or ForAllValues: before the operator; an allow without it never applies \
+            "Statement[0]: StringEquals aws:TagKeys: the key has a list of values, which needs \
+             ForAnyValue: or ForAllValues: before the operator; an Allow without it never applies \
              to a request that has the key"
         ]
     );
@@ -43,10 +43,10 @@ fn a_list_without_a_set_operator_is_told_with_what_it_comes_to() {
             key(json!({"Effect": "Deny", "Condition": bare}))
         ),
         [
-            "Statement[0]: StringEquals aws:TagKeys: the key holds a list, which needs \
-             ForAnyValue: or ForAllValues: before the operator; AWS does not say what a deny \
-             without it does; here it denies if any value of the request meets it, as \
-             ForAnyValue: would"
+            "Statement[0]: StringEquals aws:TagKeys: the key has a list of values, which needs \
+             ForAnyValue: or ForAllValues: before the operator; AWS does not document what a Deny \
+             without it does; Keyward denies if any value of the request matches, as with \
+             ForAnyValue:"
         ]
     );
     for plain in [
@@ -65,8 +65,8 @@ fn a_service_that_is_not_known_is_stored_and_told() {
     assert_eq!(
         warnings(PolicyKind::Key, service("lgos.us-east-1.amazonaws.com")),
         [
-            "Statement[0]: \"lgos.us-east-1.amazonaws.com\" is no service that is known here; a \
-             typing error?"
+            "Statement[0]: \"lgos.us-east-1.amazonaws.com\" is not a known service: is it \
+             misspelled?"
         ]
     );
     assert!(warnings(PolicyKind::Key, service("logs.us-east-1.amazonaws.com")).is_empty());

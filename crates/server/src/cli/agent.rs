@@ -65,13 +65,13 @@ pub struct StateDir {
 /// What the help of commands for a running agent says of the environment.
 const OF_STATE: &str = "\
 Environment:
-  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
+  KEYWARD_AGENT_STATE_DIR: the same as --state-dir.";
 
 /// What the help of the agent's own commands says of the environment.
 const OF_AGENT: &str = "\
 Environment:
-  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is. For the first start, AWS_ENDPOINT_URL is
-  the server's URL, and AWS_CA_BUNDLE a file of certificates to trust, as --ca-file is.";
+  KEYWARD_AGENT_STATE_DIR: the same as --state-dir. For the first start, AWS_ENDPOINT_URL is
+  the server's URL, and AWS_CA_BUNDLE is the same as --ca-file.";
 
 /// Create a token by which one agent may register
 ///

@@ -241,7 +241,7 @@ impl K8sPlugin {
             let mut whole = Context::new();
             for (name, value) in pieces {
                 if whole.insert(name.clone(), value.clone()).is_some() {
-                    bail!("`{name}` stands twice in the encryption context");
+                    bail!("`{name}` occurs twice in the encryption context");
                 }
             }
             return Ok(vec![whole]);
@@ -379,7 +379,7 @@ mod tests {
                 "--encryption-context=a=c"
             ])
             .unwrap_err(),
-            "`a` stands twice in the encryption context"
+            "`a` occurs twice in the encryption context"
         );
         assert_eq!(
             plugin(&["--key=k", "--source-arn=x"]).unwrap_err(),

@@ -21,7 +21,7 @@ Examples:
   keyward mount fs-0123456789abcdef0 /mnt/shared --state-dir /var/lib/keyward/agent # serve --agent
 
 Environment:
-  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
+  KEYWARD_AGENT_STATE_DIR: the same as --state-dir.";
 
 /// Mount a file system on the machine whose agent stores it, without NFS
 ///

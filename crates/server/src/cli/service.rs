@@ -129,7 +129,7 @@ impl Delete {
         say!("Deleted the credentials of {}.", service.global_name())?;
         if service == ELASTIC_FILE_SYSTEM {
             say!(
-                "\nWithin half an hour of its next start, the server retires for good each grant of this service that looks like\nthat of a file system, and belongs to none of its own. If the service is to go on, create its credentials anew first."
+                "\nWithin half an hour of its next start, the server permanently retires each grant of this service that looks like\none of a file system and belongs to none of its file systems. If the service is to continue, create its credentials again first."
             )?;
         }
         Ok(())

@@ -23,7 +23,7 @@ Examples:
   keyward unmount /mnt/shared --state-dir /var/lib/keyward/agent    # serve --agent
 
 Environment:
-  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
+  KEYWARD_AGENT_STATE_DIR: the same as --state-dir.";
 
 /// Unmount what `keyward mount` has mounted
 ///

@@ -179,8 +179,8 @@ fn check_requirements() -> anyhow::Result<()> {
 
 /// What follows the help of a command that asks KMS.
 fn environment(examples: &str) -> String {
-    format!("{examples}\n\n{ENVIRONMENT}\n  AWS_ENDPOINT_URL_KMS goes before AWS_ENDPOINT_URL.")
+    format!("{examples}\n\n{ENVIRONMENT}\n  AWS_ENDPOINT_URL_KMS overrides AWS_ENDPOINT_URL.")
 }
 
 /// What every command but one heeds.
-const STATE: &str = "KEYWARD_VOLUME_STATE_DIR is a directory as --state-dir is.";
+const STATE: &str = "KEYWARD_VOLUME_STATE_DIR: the same as --state-dir.";

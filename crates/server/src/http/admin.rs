@@ -69,11 +69,11 @@ fn render(peers: &Peers, out: &mut String) {
     let tally = peers.tally();
     let _ = write!(
         out,
-        "# HELP keyward_connections Open connections: of callers who were proven, and of others.\n\
+        "# HELP keyward_connections Open connections, of authenticated callers and of others.\n\
          # TYPE keyward_connections gauge\n\
          keyward_connections{{of=\"clients\"}} {}\n\
          keyward_connections{{of=\"strangers\"}} {}\n\
-         # HELP keyward_connections_ended_total Connections that were ended for want of places.\n\
+         # HELP keyward_connections_ended_total Connections that were closed because there were too many.\n\
          # TYPE keyward_connections_ended_total counter\n\
          keyward_connections_ended_total{{why=\"displaced\"}} {}\n\
          keyward_connections_ended_total{{why=\"refused\"}} {}\n",

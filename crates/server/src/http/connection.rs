@@ -154,8 +154,8 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = activity.idle(header_timeout, &proof, header_timeout + body_timeout) => Ok(()),
-                () = activity.stalled(body_timeout) => Err("the client does not take its answers"),
-                _ = &mut ended => Err("others needed the memory of its answers"),
+                () = activity.stalled(body_timeout) => Err("the client does not read its answers"),
+                _ = &mut ended => Err("the memory of its answers was needed for other connections"),
             }
         };
         tokio::select! {

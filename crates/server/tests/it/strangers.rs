@@ -142,7 +142,7 @@ fn what_no_client_needs_of_http_2_ends_the_connection() {
     let open = frame(1, 0x4, 1, &header_block(0));
     for (what, frames) in [
         (
-            "a header block in pieces",
+            "a header block in several frames",
             frame(1, 0, 1, &header_block(10)),
         ),
         ("streams that are reset at once", resets),

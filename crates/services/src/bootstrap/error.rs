@@ -15,7 +15,7 @@ use keyward_types::{account::AccountId, partition::Partition};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The store holds records but not its own keys: it is damaged, or no store of Keyward.
-    #[error("the store holds records but no keys of its own: it is damaged, or not Keyward's")]
+    #[error("the store has records but no keys of its own: it is damaged, or is not a store of Keyward")]
     NoKeyring,
     /// The store's own keys do not open.
     #[error(transparent)]
@@ -40,12 +40,12 @@ pub enum OpenError {
     Trail(TrailError),
     /// A part of the trail is gone, or was changed.
     #[error(
-        "{0}: put back what was taken from the trail or changed in it, or run `keyward audit accept-loss`, which records the loss and goes on"
+        "{0}: put back what was removed from the trail or changed in it, or run `keyward audit accept-loss`, which records the loss and continues"
     )]
     TrailLost(TrailError),
     /// The trail has seen a newer store.
     #[error(
-        "the store is older than its audit trail: it stands at revision {store}, and the trail was written when it stood at {trail}: put the newer store back; or, if this one was restored from a backup, run `keyward store accept-restore`, which records that and goes on"
+        "the store is older than its audit trail: it is at revision {store}, and the trail was written when it was at {trail}: put the newer store back; or, if this one was restored from a backup, run `keyward store accept-restore`, which records that and continues"
     )]
     OlderStore {
         /// The store's revision.
@@ -55,7 +55,7 @@ pub enum OpenError {
     },
     /// Events of changes are gone.
     #[error(
-        "events of changes are gone from the store, or others stand there, which the audit trail does not have yet: there are {found} in all of {made}: restore a backup of the store, or run `keyward audit accept-loss`, which records the loss and goes on"
+        "events of changes that are not on the audit trail yet are missing from the store, or were replaced: {found} of {made} were found: restore a backup of the store, or run `keyward audit accept-loss`, which records the loss and continues"
     )]
     Outbox {
         /// How many the trail and the outbox have.
@@ -65,7 +65,7 @@ pub enum OpenError {
     },
     /// The head is an older one, or the store's revision was changed.
     #[error(
-        "the store was altered: what it knows of the audit trail is of revision {head}, and it stands at {store}: restore a backup, or run `keyward store accept-restore`, which records that and goes on"
+        "the store was altered: what it records about the audit trail is from revision {head}, but the store is at revision {store}: restore a backup, or run `keyward store accept-restore`, which records that and continues"
     )]
     HeadElsewhere {
         /// The head's revision.
@@ -75,7 +75,7 @@ pub enum OpenError {
     },
     /// The head is gone.
     #[error(
-        "the store was altered: what it knew of the audit trail is gone: restore a backup, or run `keyward store accept-restore`, which records that and goes on"
+        "the store was altered: what it recorded about the audit trail is missing: restore a backup, or run `keyward store accept-restore`, which records that and continues"
     )]
     NoHead,
     /// The head cannot be read.
@@ -91,22 +91,22 @@ pub enum OpenError {
     #[error("the credentials cannot be written")]
     Credentials(#[source] std::io::Error),
     /// A record or path of ours breaks a limit: a mistake in this program.
-    #[error("a first record cannot be formed: {0}")]
+    #[error("a first record cannot be created: {0}")]
     Form(String),
     /// The arena for secrets is too small.
     #[error(transparent)]
     ArenaFull(#[from] ArenaFull),
     /// The account is there already.
-    #[error("there is an account {0} already")]
+    #[error("account {0} already exists")]
     AccountExists(AccountId),
     /// A name that no account can have.
-    #[error("an account's name has 1 to 50 visible ASCII characters and spaces")]
+    #[error("the name of an account must have 1 to 50 visible ASCII characters and spaces")]
     AccountName,
     /// No e-mail address.
-    #[error("an e-mail address has 6 to 64 characters, one `@`, and a dot after it")]
+    #[error("an e-mail address must have 6 to 64 characters, one `@`, and a dot after it")]
     Email,
     /// The e-mail address is another account's.
-    #[error("the e-mail address is that of account {0}")]
+    #[error("account {0} already has this e-mail address")]
     EmailTaken(AccountId),
     /// The account has another partition than the default Region.
     #[error(

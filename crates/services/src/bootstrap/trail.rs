@@ -136,7 +136,7 @@ pub(super) async fn set_torn_aside(
     tracing::warn!(
         file = aside.file,
         bytes = aside.bytes,
-        "the audit trail ended in bytes that are not authentic, as a crash leaves them: they are set aside"
+        "the audit trail ended with bytes that are not authentic, as after a crash: they are set aside"
     );
     let mut batch = sealed.batch();
     let name = ("SetAsideTornTrail", KEYWARD);

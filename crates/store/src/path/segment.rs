@@ -63,7 +63,7 @@ impl Segment<'static> {
     )]
     pub const fn word(word: &'static str) -> Self {
         if !is_segment(word) {
-            panic!("a segment is 1 to 130 visible ASCII characters without `/`");
+            panic!("a segment must have 1 to 130 visible ASCII characters without `/`");
         }
         Self(word)
     }

@@ -111,7 +111,7 @@ impl SealKeys {
 
 /// A key of the wrong length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a seal key and a name key have 32 bytes, not {bytes}")]
+#[error("a seal key and a name key must have 32 bytes, not {bytes}")]
 pub struct SealKeyError {
     /// Its length.
     pub bytes: usize,

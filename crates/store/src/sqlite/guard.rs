@@ -70,7 +70,7 @@ pub(super) fn check_schema(connection: &Connection, version: usize) -> Result<()
     }
     for known in &expected {
         if found.iter().filter(|object| same(object, known)).count() != 1 {
-            return Err(altered(&format!("it has not one {known}")));
+            return Err(altered(&format!("it does not have exactly one {known}")));
         }
     }
     check_layout(connection)
@@ -80,10 +80,10 @@ fn check_layout(connection: &Connection) -> Result<(), StoreError> {
     let number = |sql| connection.query_row(sql, [], |row| row.get::<_, u32>(0));
     let encoding: String = connection.query_row("PRAGMA encoding", [], |row| row.get(0))?;
     if u64::from(number("PRAGMA page_size")?) != PAGE_BYTES {
-        return Err(altered(&format!("its pages have not {PAGE_BYTES} bytes")));
+        return Err(altered(&format!("its page size is not {PAGE_BYTES} bytes")));
     }
     if encoding != "UTF-8" || number("PRAGMA auto_vacuum")? != 0 {
-        return Err(altered("its encoding or its way to free pages is another"));
+        return Err(altered("its encoding or its auto-vacuum mode was changed"));
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ fn objects(connection: &Connection) -> Result<Vec<Object>, StoreError> {
 }
 
 fn foreign(object: &Object) -> StoreError {
-    altered(&format!("it has the {object}, which Keyward did not make"))
+    altered(&format!("it has the {object}, which Keyward did not create"))
 }
 
 fn altered(what: &str) -> StoreError {

@@ -38,7 +38,7 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::Failed {
-            detail: format!("the file system allows no write-ahead log, only `{mode}`"),
+            detail: format!("the file system does not allow a write-ahead log, only `{mode}`"),
         });
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -121,7 +121,7 @@ fn found(connection: &Connection) -> Result<i64, StoreError> {
     }
     if id != APPLICATION_ID {
         return Err(StoreError::Corrupt {
-            detail: "the file is another application's database".to_owned(),
+            detail: "the file is a database of another application".to_owned(),
         });
     }
     guard::check_kinds(connection)?;

@@ -81,7 +81,7 @@ fn a_newer_schema_is_refused() {
     );
     assert_eq!(
         error.to_string(),
-        format!("the store has schema {newer}, this release reads up to {SCHEMA}")
+        format!("the store has schema {newer}, but this version reads only up to {SCHEMA}: use a newer version")
     );
 }
 
@@ -96,7 +96,7 @@ fn another_applications_database_is_refused_and_left_alone() {
     let before = std::fs::read(&file).unwrap();
     assert_eq!(
         open(folder.path()).unwrap_err().to_string(),
-        "the store is damaged or no store at all: the file is another application's database"
+        "the store is damaged, or the file is not a store: the file is a database of another application"
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
 }

@@ -34,32 +34,32 @@ fn whatever_keyward_did_not_make_is_refused_and_named() {
     for (sql, what) in [
         (
             "CREATE TRIGGER undo AFTER UPDATE ON entry BEGIN DELETE FROM entry; END",
-            "it has the trigger `undo`, which Keyward did not make",
+            "it has the trigger `undo`, which Keyward did not create",
         ),
         (
             "CREATE VIEW seen AS SELECT * FROM entry",
-            "it has the view `seen`, which Keyward did not make",
+            "it has the view `seen`, which Keyward did not create",
         ),
         (
             "CREATE VIRTUAL TABLE words USING fts5 (word)",
-            "it has the table `words`, which Keyward did not make",
+            "it has the table `words`, which Keyward did not create",
         ),
         (
             "CREATE TABLE more (x)",
-            "it has the table `more`, which Keyward did not make",
+            "it has the table `more`, which Keyward did not create",
         ),
         (
             "CREATE INDEX by_revision ON entry (revision)",
-            "it has the index `by_revision`, which Keyward did not make",
+            "it has the index `by_revision`, which Keyward did not create",
         ),
         (
             "ANALYZE",
-            "it has the table `sqlite_stat1`, which Keyward did not make",
+            "it has the table `sqlite_stat1`, which Keyward did not create",
         ),
         (
             "ALTER TABLE entry RENAME TO other;
              CREATE VIEW entry AS SELECT * FROM other",
-            "it has the view `entry`, which Keyward did not make",
+            "it has the view `entry`, which Keyward did not create",
         ),
         (
             "ALTER TABLE entry ADD COLUMN twice INTEGER AS (revision * 2) VIRTUAL",
@@ -77,11 +77,11 @@ fn whatever_keyward_did_not_make_is_refused_and_named() {
         ),
         (
             "PRAGMA auto_vacuum = FULL; VACUUM",
-            "its encoding or its way to free pages is another",
+            "its encoding or its auto-vacuum mode was changed",
         ),
     ] {
         let refused = refusal(sql);
-        let head = "the store is damaged or no store at all: the database was altered: ";
+        let head = "the store is damaged, or the file is not a store: the database was altered: ";
         let expected = format!("{head}{what}: restore it from a backup");
         assert_eq!(refused, expected, "{sql}");
     }
@@ -94,7 +94,7 @@ fn two_tables_in_one_place_are_refused() {
          UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'entry')
          WHERE name = 'meta'",
     );
-    let expected = "the store is damaged or no store at all: database disk image is malformed";
+    let expected = "the store is damaged, or the file is not a store: database disk image is malformed";
     assert_eq!(refused, expected);
 }
 
@@ -105,7 +105,7 @@ fn a_schema_without_a_version_is_refused() {
             "UPDATE meta SET value = {version} WHERE name = 'schema'"
         ));
         let expected =
-            format!("the store is damaged or no store at all: the schema has version {version}");
+            format!("the store is damaged, or the file is not a store: the schema has version {version}");
         assert_eq!(refused, expected);
     }
 }

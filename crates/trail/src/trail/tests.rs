@@ -213,7 +213,7 @@ fn segments_that_were_moved_away_break_neither_start_nor_verify() {
     fs::write(&moved, text.replacen("{\"number\":", "{\"number\": ", 1)).unwrap();
     let error = verified(home.path(), &[archive.path().to_owned()], &frontier).unwrap_err();
     let expected = format!(
-        "the audit trail was altered: line 3 of {} does not fit its MAC",
+        "the audit trail was altered: line 3 of {} does not match its MAC",
         moved.display()
     );
     assert_eq!(error.to_string(), expected);
@@ -227,7 +227,7 @@ fn a_line_of_keywards_own_is_written_in_one_way() {
     for (from, line) in [("{\"keywardSegment\":", 1), ("{\"keywardBatch\":", 3)] {
         fs::write(&first, text.replacen(from, &format!("{from} "), 1)).unwrap();
         let error = verified(home.path(), &[], &frontier).unwrap_err();
-        let place = format!("line {line} of {} does not fit its MAC", first.display());
+        let place = format!("line {line} of {} does not match its MAC", first.display());
         assert_eq!(
             error.to_string(),
             format!("the audit trail was altered: {place}")
@@ -243,7 +243,7 @@ fn a_segment_of_another_place_or_store_is_no_segment() {
     fs::copy(&all[&3], &all[&2]).unwrap();
     let error = verified(home.path(), &[], &frontier).unwrap_err();
     let expected = format!(
-        "the audit trail was altered: line 1 of {} does not fit its MAC",
+        "the audit trail was altered: line 1 of {} does not match its MAC",
         all[&2].display()
     );
     assert_eq!(error.to_string(), expected);

@@ -57,7 +57,7 @@ pub enum DecodeError {
     #[error("the request body holds too many values")]
     TooMany,
     /// A name occurs twice in an object.
-    #[error("a member name stands twice in one object of the request body")]
+    #[error("a member name occurs twice in one object of the request body")]
     DuplicateName,
 }
 

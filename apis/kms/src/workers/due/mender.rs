@@ -88,12 +88,12 @@ async fn mend(cx: &WorkerContext, record: &Record) -> Result<(), ReadError> {
         .check(record.path.clone(), Precondition::At(record.revision))
         .and_then(|()| batch.put(row, purpose::DUE, b"{}", Precondition::Absent));
     if let Err(error) = written {
-        tracing::error!(%error, key = %arn, "the row of what is due for a key cannot be written");
+        tracing::error!(%error, key = %arn, "what is due for a key cannot be recorded");
         return Ok(());
     }
     match cx.commit(batch).await {
         Ok(_) => {
-            tracing::error!(key = %arn, "what is due for a key had been taken away and is written again")
+            tracing::error!(key = %arn, "what is due for a key was missing and is recorded again")
         }
         // The key was changed meanwhile, and its row with it.
         Err(NotCommitted::Commit(CommitError::Conflict { .. })) => {}

@@ -34,15 +34,15 @@ impl Text<'_> {
                 for place in self.close(*layer) {
                     writeln!(
                         self.out,
-                        "Close to allowing it: {place}; only its conditions fail."
+                        "Would allow it, except that its conditions are not met: {place}."
                     )?;
                 }
             }
             Reason::Explicit(statement) if self.is_conditional(statement.layer) => {
                 writeln!(
                     self.out,
-                    "It applies because its conditions hold; a call that misses one is not denied \
-                     by it."
+                    "It applies because its conditions are met; it does not deny a call that does \
+                     not meet them."
                 )?;
             }
             Reason::Explicit(_) | Reason::OwnAccountOnly | Reason::OverBudget => {}
@@ -101,66 +101,65 @@ impl Text<'_> {
                     .place_of(statement.layer, true)
                     .unwrap_or_else(|| format!("a {kind}"));
                 let otherwise = match self.it.blocked_by {
-                    Some(_) => "Without denies the call would be allowed.",
-                    None => "Without it the call would still not be allowed.",
+                    Some(_) => "Without any Deny, the call would be allowed.",
+                    None => "Even without it, the call would not be allowed.",
                 };
                 format!(
-                    "{place} denies it, and one deny anywhere outweighs every allow. {otherwise}"
+                    "{place} denies it, and an explicit deny overrides every allow. {otherwise}"
                 )
             }
             Reason::OwnAccountOnly if setting.other_partition => {
-                "the resource is of another partition, and partitions share nothing, whatever \
-                 policies say."
+                "the resource is in another partition, and policies never allow access across \
+                 partitions."
                     .to_owned()
             }
             Reason::OwnAccountOnly => format!(
-                "the resource is of another account, and {action} never reaches resources of \
-                 other accounts, whatever policies say."
+                "the resource belongs to another account, and {action} is never allowed across \
+                 accounts, whatever policies say."
             ),
-            Reason::OverBudget => "the policies take more work than is granted to one decision; \
-                                   shorter patterns and fewer statements would not."
+            Reason::OverBudget => "evaluating the policies takes more work than one decision may \
+                                   take: use shorter patterns and fewer statements."
                 .to_owned(),
             Reason::Missing(Layer::Resource) if setting.retires => {
-                "a grant is retired by its retiring principal, by its grantee if it lists \
-                 RetireGrant, or by the account that made it, and no grant here gives the caller \
-                 that standing. Key policies have no effect on kms:RetireGrant."
+                "a grant can be retired by its retiring principal, by its grantee if it lists \
+                 RetireGrant, or by the account that created it, and the caller is none of these. \
+                 Key policies have no effect on kms:RetireGrant."
                     .to_owned()
             }
             Reason::Missing(Layer::Resource) if setting.shared => format!(
-                "the caller is no principal of the resource's account, and no statement of the \
-                 file system policy that applies lets it in to {action}."
+                "the caller does not belong to the file system's account, and no statement of the \
+                 file system policy allows it {action}."
             ),
             Reason::Missing(Layer::Resource) if !setting.guarded => format!(
-                "the resource is of another account and has no policy that could let the caller \
-                 in to {action}."
+                "the resource belongs to another account and has no policy that could allow the \
+                 caller {action}."
             ),
             Reason::Missing(Layer::Resource) if setting.service => {
                 "no statement of the key policy that applies names the service, and no grant does. \
-                 A statement for an account does not reach it: a service is no account's \
-                 principal."
+                 A statement for an account does not apply to it: a service does not belong to an \
+                 account."
                     .to_owned()
             }
             Reason::Missing(Layer::Resource) if setting.foreign => {
-                "the key is of another account, whose side must let the caller in: no statement \
-                 of the key policy that applies names the caller or its account, and no grant \
-                 does."
+                "the key belongs to another account, which must allow the call too: no statement \
+                 of the key policy that applies names the caller or its account, and no grant does."
                     .to_owned()
             }
             Reason::Missing(Layer::Resource) => self.not_reached(),
             Reason::Missing(Layer::Identity) => self.left_to_iam(),
             Reason::Missing(Layer::Boundary) => format!(
-                "what the caller was given is limited by its permissions boundary, which does \
-                 not allow {action}. A boundary gives nothing, but all else must lie within it."
+                "the caller's permissions boundary does not allow {action}. A boundary grants \
+                 nothing, but limits what other policies grant."
             ),
             Reason::Missing(Layer::Session) => self.outside_session(),
             Reason::Missing(Layer::Scp) => match self.silent_level() {
                 Some((level, 1)) => format!(
                     "no service control policy of level {level} allows {action}, and every level \
-                     must."
+                     must allow it."
                 ),
                 Some((level, more)) => format!(
-                    "no service control policy allows {action} on {more} levels, the first of \
-                     them {level}, and every level must."
+                    "no service control policy allows {action} on {more} levels, beginning with \
+                     level {level}, and every level must allow it."
                 ),
                 None => format!("no service control policy allows {action}."),
             },
@@ -172,14 +171,14 @@ impl Text<'_> {
 
     /// Nothing in the key policy reaches a caller of the same account.
     fn not_reached(&self) -> String {
-        let mut why = "the key policy does not let the caller in: no statement of it that applies \
+        let mut why = "the key policy does not allow the caller: no statement that applies \
                        names the caller or its account, and no grant does."
             .to_owned();
         if let Some(place) = self.place_of(Layer::Identity, false) {
             let _ = write!(
                 why,
-                " {place} allows it, but on a KMS key identity policies count only where the key \
-                 policy names the account."
+                " {place} allows it, but identity policies count for a KMS key only if the key \
+                 policy allows the account."
             );
         }
         why
@@ -190,34 +189,34 @@ impl Text<'_> {
         let own_side = self.place_of(Layer::Resource, false);
         match (own_side, setting.foreign) {
             (Some(place), true) => format!(
-                "the key's account lets the caller in ({place}), but across accounts the \
-                 caller's own account must allow it too, and no identity policy of the caller \
-                 does."
+                "the key's account allows it ({place}), but across accounts the caller's own \
+                 account must allow it too, and no identity policy of the caller does."
             ),
             (Some(place), false) => format!(
-                "{place} names the caller's account, which leaves the decision to identity \
+                "{place} allows the caller's account, which leaves the decision to identity \
                  policies, and no identity policy of the caller allows it."
             ),
-            (None, true) => "the key's account lets the caller in, but across accounts the \
-                             caller's own account must allow it too, and no identity policy of \
-                             the caller does."
+            (None, true) => "the key's account allows it, but across accounts the caller's own \
+                             account must allow it too, and no identity policy of the caller does."
                 .to_owned(),
             (None, false) if setting.service => {
-                "a service has no identity policies, and nothing else decides on this.".to_owned()
+                "a service has no identity policies, and no other policy could allow \
+                 this."
+                    .to_owned()
             }
             (None, false) if setting.shared => {
-                "either the file system policy or an identity policy of the caller must allow \
-                 this, and none does."
+                "the file system policy or an identity policy of the caller must allow this, and \
+                 none does."
                     .to_owned()
             }
             (None, false) if setting.guarded => {
-                "a grant names the account, which leaves the decision to identity policies, and \
+                "a grant allows the account, which leaves the decision to identity policies, and \
                  no identity policy of the caller allows it."
                     .to_owned()
             }
-            (None, false) => "identity policies alone decide on this, and none of the caller's \
-                              allows it."
-                .to_owned(),
+            (None, false) => {
+                "only identity policies can allow this, and none of the caller's does.".to_owned()
+            }
         }
     }
 
@@ -227,11 +226,11 @@ impl Text<'_> {
             .clone()
             .any(|report| report.verdict != LayerVerdict::Absent)
         {
-            "the session was made with session policies, and none of them allows it. They give \
-             nothing, but what the session may do must lie within them."
+            "the session was created with session policies, and none of them allows it. They grant \
+             nothing, but limit what the session may do."
                 .to_owned()
         } else {
-            "a federated user's session that was made without session policies has no \
+            "a federated user's session that was created without session policies has no \
              permissions of its own, unless the key policy or a grant names the session itself."
                 .to_owned()
         }

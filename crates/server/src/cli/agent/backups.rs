@@ -10,7 +10,7 @@ use crate::out::say;
 
 const ENVIRONMENT: &str = "\
 Environment:
-  KEYWARD_AGENT_STATE_DIR is a directory as --state-dir is.";
+  KEYWARD_AGENT_STATE_DIR: the same as --state-dir.";
 
 fn after_backup() -> String {
     format!(

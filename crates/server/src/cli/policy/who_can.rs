@@ -82,7 +82,7 @@ fn print(action: &str, answer: &Value) -> Result<(), OutError> {
         print_way(principal)?;
     }
     if !conditional.is_empty() {
-        say!("{} may under conditions:", principals(whom.len()))?;
+        say!("{} may call it under conditions:", principals(whom.len()))?;
     }
     let mut last = "";
     for way in conditional {
@@ -95,7 +95,7 @@ fn print(action: &str, answer: &Value) -> Result<(), OutError> {
         last = principal;
     }
     for (title, name) in [
-        ("Taken for absent; give them with --context:", "Unknown"),
+        ("Assumed absent; set them with --context:", "Unknown"),
         ("Notes:", "Notes"),
     ] {
         let entries = list(name);

@@ -17,7 +17,7 @@ Places:
   understands its requests. Credentials, Region and URL of a bucket are found as the AWS CLI finds
   them, in AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION,
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or in the profile that AWS_PROFILE
-  names. AWS_CA_BUNDLE is a file of certificates to trust, as --ca-file is. No KMS is asked.";
+  names. AWS_CA_BUNDLE: the same as --ca-file. No KMS is asked.";
 
 // Where a bucket is, and who asks.
 #[derive(Clone, Debug, Args)]

@@ -99,7 +99,7 @@ impl Receive {
             || "the stream".to_owned(),
             |name| format!("the copy {name}"),
         );
-        say!("{shown} is made of {of}.")?;
+        say!("{shown} is made from {of}.")?;
         say!("It has {}.", sizes_of_which(&manifest, there))?;
         match superblock {
             Some(superblock) => self.introduce(&superblock),

@@ -147,7 +147,7 @@ fn in_words(found: Option<&Found>, is_closed: bool) -> String {
         return if is_closed {
             "detached".to_owned()
         } else {
-            "detached, not closed: the next one who opens it replays the journal".to_owned()
+            "detached, not closed: the next open replays its journal".to_owned()
         };
     };
     let process = &found.process;

@@ -66,8 +66,8 @@ fn whoever_deletes_a_service_hears_what_becomes_of_its_grants() {
     expect![[r#"
         Deleted the credentials of elasticfilesystem.amazonaws.com.
 
-        Within half an hour of its next start, the server retires for good each grant of this service that looks like
-        that of a file system, and belongs to none of its own. If the service is to go on, create its credentials anew first.
+        Within half an hour of its next start, the server permanently retires each grant of this service that looks like
+        one of a file system and belongs to none of its file systems. If the service is to continue, create its credentials again first.
     "#]].assert_eq(&said.ok());
 }
 
@@ -96,7 +96,7 @@ fn a_root_key_that_others_can_read_is_told_with_where_to_go_on() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let said = desk.keyward("account list --data-dir data").failed();
     expect![[r#"
-        keyward: others than its owner can read the root key data/root.key: run `chmod 600` on it; if they may have read it, see "The root key" in docs/operations.md
+        keyward: users other than its owner can read the root key data/root.key: run `chmod 600` on it; if they may have read it, see "The root key" in docs/operations.md
     "#]]
     .assert_eq(&said);
 }
