@@ -28,9 +28,9 @@ use crate::{
     records::{AccessPointRecord, CreationTokenRecord, PosixUser},
 };
 
-/// What stands in paths for access points.
+/// The path segment for access points.
 pub const KIND: Segment<'static> = Segment::word("access-point");
-/// What stands in paths for their client tokens.
+/// The path segment for their client tokens.
 const TOKEN_KIND: Segment<'static> = Segment::word("access-point-token");
 
 /// The ARN of an access point.
@@ -42,12 +42,12 @@ pub fn arn(region: Region, account: AccountId, id: &str) -> String {
 /// Where an access point's record stands.
 ///
 /// # Errors
-/// When the id is no segment of a path.
+/// When the id is not a segment of a path.
 pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
     Ok(paths::of_kind(cx.region, cx.account(), KIND, id)?)
 }
 
-/// Where it stands which access point was created with a token.
+/// Where it is recorded which access point was created with a token.
 pub fn token_path(cx: &Context<'_>, token: &str) -> Path {
     let home = paths::regional_name_home(cx.region, cx.account());
     let reader = cx.directory().reader();

@@ -170,7 +170,7 @@ impl Operation for CreateFileSystem {
     ) -> Result<Done<Described>, EfsFault> {
         let key = match self.encrypted {
             true => {
-                // KMS is not asked for what cannot be made.
+                // KMS is not asked for what cannot be created.
                 self.agent(cx).await?;
                 let named = self.key.as_deref().unwrap_or(DEFAULT_KEY);
                 let make = || data_key::create(cx, named, self.id.as_str());

@@ -1,5 +1,5 @@
-//! What a new encrypted file system needs of KMS, in the name of whoever creates it: the key's ARN, a
-//! wrapped data key, and a grant by which EFS can unwrap it later.
+//! What a new encrypted file system needs of KMS, in the name of the one who creates it: the key's
+//! ARN, a wrapped data key, and a grant by which EFS can unwrap it later.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/encryption-at-rest.html>
 //!

@@ -1,4 +1,5 @@
-//! What decisions about file systems and access points rest on beside who asks, to explain them.
+//! What decisions about file systems and access points rest on apart from the caller, to explain
+//! them.
 
 use keyward_engine::{
     api::{Facts, ResourceQuestion},

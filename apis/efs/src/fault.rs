@@ -72,7 +72,7 @@ pub enum EfsFault {
         /// Its id.
         id: String,
     },
-    /// The text is no policy of a file system, or one that locks its author out.
+    /// The text is not a policy of a file system, or one that locks its author out.
     InvalidPolicy(String),
     /// The address is in use in the subnet.
     IpAddressInUse {

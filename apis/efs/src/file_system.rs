@@ -32,9 +32,9 @@ use crate::{
     resource_policy::FileSystemPolicy,
 };
 
-/// What stands in paths for file systems.
+/// The path segment for file systems.
 pub(crate) const KIND: Segment<'static> = Segment::word("file-system");
-/// What stands in paths for creation tokens.
+/// The path segment for creation tokens.
 const TOKEN_KIND: Segment<'static> = Segment::word("file-system-token");
 
 /// A file system with its volume.
@@ -88,7 +88,7 @@ pub fn arn(region: Region, account: AccountId, id: &str) -> String {
 /// Where a file system's record stands.
 ///
 /// # Errors
-/// When the id is no segment of a path.
+/// When the id is not a segment of a path.
 pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
     path_in((cx.region, cx.account()), id)
 }
@@ -96,12 +96,12 @@ pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
 /// As [`path`], in whatever account.
 ///
 /// # Errors
-/// When the id is no segment of a path.
+/// When the id is not a segment of a path.
 pub fn path_in((region, account): (Region, AccountId), id: &str) -> Result<Path, EfsFault> {
     Ok(paths::of_kind(region, account, KIND, id)?)
 }
 
-/// Where it stands which file system was created with a token.
+/// Where it is recorded which file system was created with a token.
 pub fn token_path(cx: &Context<'_>, token: &str) -> Path {
     let home = paths::regional_name_home(cx.region, cx.account());
     let reader = cx.directory().reader();
@@ -120,8 +120,8 @@ pub fn id_of(named: &str, cx: &Context<'_>) -> Result<String, EfsFault> {
     })
 }
 
-/// The id of a resource that is named by its id, or by its ARN in the caller's account and Region; none
-/// if the ARN is of another one.
+/// The id of a resource that is named by its id, or by its ARN in the caller's account and Region;
+/// `None` if the ARN is of another one.
 pub fn own_id(named: &str, cx: &Context<'_>) -> Option<String> {
     let Some(parts) = ArnParts::parse(named) else {
         return Some(named.to_owned());

@@ -1,6 +1,6 @@
 //! `PutFileSystemPolicy`, `DescribeFileSystemPolicy` and `DeleteFileSystemPolicy`: who may do what with a file system
-//! beside those whom identity policies let. Clients are held against it whenever they mount the file
-//! system; without one, everybody who reaches it may do everything.
+//! beside those whom identity policies let. Clients are compared with it whenever they mount the file system; without
+//! one, everybody who reaches it may do everything.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_PutFileSystemPolicy.html>
 //!

@@ -28,7 +28,7 @@ use crate::{
     records::MountTargetRecord,
 };
 
-/// What stands in paths for mount targets.
+/// The path segment for mount targets.
 const KIND: Segment<'static> = Segment::word("mount-target");
 /// The most security groups of a mount target.
 pub const MAX_GROUPS: usize = 5;
@@ -36,7 +36,7 @@ pub const MAX_GROUPS: usize = 5;
 /// Where it is kept to which file system a mount target belongs.
 ///
 /// # Errors
-/// When the id is no segment of a path.
+/// When the id is not a segment of a path.
 pub fn path(cx: &Context<'_>, id: &str) -> Result<Path, EfsFault> {
     Ok(paths::of_kind(cx.region, cx.account(), KIND, id)?)
 }

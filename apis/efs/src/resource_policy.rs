@@ -57,7 +57,7 @@ impl FileSystemPolicy {
     /// One that a request gives, with everybody whom it names.
     ///
     /// # Errors
-    /// If it is no policy of a file system, or names somebody who is not there.
+    /// If it is not a policy of a file system, or names somebody who is not there.
     pub async fn checked(text: &str, cx: &Cx<'_>) -> Result<Self, EfsFault> {
         let invalid = |error: &dyn std::fmt::Display| EfsFault::InvalidPolicy(error.to_string());
         let document =

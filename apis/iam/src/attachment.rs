@@ -1,7 +1,7 @@
 //! Managed policies attached to users, groups and roles.
 //!
-//! An attachment stands in both heads and in an index: in the identity's record, as a number in
-//! the policy's, and as an entry under the policy that names the identity.
+//! An attachment is in both heads and in an index: in the identity's record, as a number in the
+//! policy's, and as an entry under the policy that names the identity.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachUserPolicy.html>
 

@@ -1,7 +1,7 @@
 //! The condition keys of IAM that operations supply, each declared once.
 //!
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html>.
-//! `iam:ResourceTag/…` and `aws:ResourceTag/…` come from the resource and stand in
+//! `iam:ResourceTag/…` and `aws:ResourceTag/…` come from the resource and are in
 //! `gate/attributes.rs`, `aws:RequestTag/…` from `gate/supply.rs`.
 
 use keyward_engine::condition_keys;

@@ -302,7 +302,7 @@ mod tests {
              false,N/A,N/A,N/A,false,true,2015-05-04T16:35:22+00:00,N/A,N/A,N/A,\
              false,N/A,N/A,N/A,N/A,false,N/A,false,N/A"
         );
-        // Two commas stand in quotes.
+        // Two commas are in quotes.
         let commas = csv.matches(',').count() - 2;
         assert_eq!(commas, COLUMNS.matches(',').count());
     }

@@ -110,7 +110,7 @@ impl<A: OfOneUser> Operation for OfUser<A> {
     type Api = Iam;
     type Output = Nothing;
     type Fault = IamFault;
-    /// The user; none for all users, and for the root user, who asks for itself.
+    /// The user; `None` for all users, and for the root user, who asks for itself.
     type Resolved = Option<Lookup<UserUnit>>;
     type Permits = Permit<A>;
 

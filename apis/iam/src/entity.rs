@@ -110,7 +110,7 @@ pub struct Noun {
     pub word: &'static str,
     /// The member that names one, such as `UserName`.
     pub member: &'static str,
-    /// What stands in paths for its records.
+    /// The path segment for its records.
     pub kind: Segment<'static>,
     /// The purpose of its records.
     pub purpose: Purpose,

@@ -73,7 +73,7 @@ pub enum IamFault {
         /// AWS's text.
         message: String,
     },
-    /// A parameter is no text of its type.
+    /// A parameter is not a text of its type.
     MalformedInput {
         /// What is wrong with it.
         message: String,

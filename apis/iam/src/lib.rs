@@ -102,7 +102,7 @@ impl Api for Iam {
 
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
         let (noun, name) = arn.resource.split_once('/')?;
-        // What is listed is no resource.
+        // What is listed is not a resource.
         if name.is_empty() || name.ends_with(['/', '*']) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Managed policies: made, shown, listed, deleted. Customers' have a record; AWS's own stand in a
+//! Managed policies: made, shown, listed, deleted. Customers' have a record; AWS's own are in a
 //! table and are the same in every account.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html>

@@ -182,7 +182,7 @@ fn read_thumbprints(m: &mut Members<'_>) -> Option<Vec<String>> {
     list.map(|list| list.into_iter().map(str::to_owned).collect())
 }
 
-/// Refuses what are no thumbprints, or too many.
+/// Refuses what are not thumbprints, or too many.
 ///
 /// # Errors
 /// `InvalidInput`.

@@ -62,7 +62,7 @@ impl Paging {
 pub struct Page<T> {
     /// Its items, in order.
     pub items: Vec<T>,
-    /// What goes on after it; none if it is the last.
+    /// What goes on after it; `None` if it is the last.
     pub marker: Option<String>,
 }
 

@@ -15,17 +15,17 @@ use keyward_store::{
 };
 use keyward_types::{account::AccountId, partition::Partition, unique_id::UniqueId};
 
-/// What stands in paths for instance profiles.
+/// The path segment for instance profiles.
 pub const INSTANCE_PROFILE: Segment<'static> = Segment::word("instance-profile");
-/// What stands in paths for members of groups.
+/// The path segment for members of groups.
 const GROUP_MEMBER: Segment<'static> = Segment::word("group-member");
-/// What stands in paths for the instance profiles of roles.
+/// The path segment for the instance profiles of roles.
 const ROLE_INSTANCE_PROFILE: Segment<'static> = Segment::word("role-instance-profile");
-/// What stands in paths for the users and roles that a managed policy is the boundary of.
+/// The path segment for the users and roles that a managed policy is the boundary of.
 const POLICY_BOUNDARY: Segment<'static> = Segment::word("policy-boundary");
-/// What stands in paths for aliases of accounts.
+/// The path segment for aliases of accounts.
 const ACCOUNT_ALIAS: Segment<'static> = Segment::word("account-alias");
-/// What stands in paths for credential reports.
+/// The path segment for credential reports.
 const CREDENTIAL_REPORT: Segment<'static> = Segment::word("credential-report");
 
 /// A record of a kind, by its unique id.

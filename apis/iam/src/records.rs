@@ -17,7 +17,7 @@ pub struct InstanceProfileRecord {
     pub name: String,
     /// Its path, `/` at both ends.
     pub path: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Its tags, in the order given.
     pub tags: Vec<Tag>,

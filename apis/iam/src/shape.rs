@@ -178,7 +178,7 @@ pub fn version_id(number: u32) -> String {
     format!("v{number}")
 }
 
-/// The number in `v1` and so on; none for what was never a version.
+/// The number in `v1` and so on; `None` for what was never a version.
 pub fn version_number(id: &str) -> Option<u32> {
     id.strip_prefix('v')?.parse().ok()
 }

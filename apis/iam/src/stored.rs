@@ -19,7 +19,7 @@ const MOST_WITH_SPACE: usize = 16 * 1024;
 const MOST_EMBEDDED: usize = 64 * 1024;
 
 /// The text to be kept: as it was put, or without white space if it is long. `others` bytes of
-/// policies stand in the same record.
+/// policies are in the same record.
 ///
 /// # Errors
 /// `LimitExceeded` if it is too long even so, which only white space inside texts can make it.

@@ -118,7 +118,7 @@ impl Output<Iam> for ShownUser {
 /// The user that an operation names, or the caller if it names none.
 ///
 /// # Errors
-/// `NoSuchEntity` if the caller is no user and names none.
+/// `NoSuchEntity` if the caller is not a user and names none.
 pub async fn named_or_caller(
     cx: &Cx<'_>,
     name: Option<&str>,

@@ -1,7 +1,7 @@
 //! The condition keys of KMS that operations supply, each declared once.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html>. Keys that the
-//! key itself, the caller or the connection supplies stand in `gate/attributes.rs`.
+//! key itself, the caller or the connection supplies are in `gate/attributes.rs`.
 
 use keyward_engine::condition_keys;
 

@@ -60,7 +60,7 @@ pub enum KmsFault {
     },
     /// The dry run would have succeeded.
     DryRunOperation,
-    /// What is no grant's id.
+    /// What is not a grant's id.
     InvalidGrantId,
     /// A grant token that this server did not give.
     InvalidGrantToken,
@@ -122,7 +122,7 @@ pub enum KmsFault {
     },
     /// The server is asked more than it is configured to answer.
     Throttling,
-    /// The body is no JSON, or a member has the wrong JSON type.
+    /// The body is not JSON, or a member has the wrong JSON type.
     Serialization {
         /// What is wrong with it.
         message: String,

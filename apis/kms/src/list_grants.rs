@@ -41,8 +41,8 @@ pub struct ListGrants {
 #[derive(Debug)]
 pub struct GrantsListed(Page<GrantEntry>);
 
-/// The key, and what stands in paths for the grantee that is asked for; that there is no such
-/// principal is for those to know who may list.
+/// The key, and what is in paths for the grantee that is asked for; that there is no such principal
+/// is for those to know who may list.
 #[derive(Debug)]
 pub struct KeyAndGrantee {
     key: ResolvedKey,

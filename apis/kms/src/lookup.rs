@@ -57,10 +57,10 @@ impl Cx<'_> {
         self.named_key(text, Forms::KeyOnly).await
     }
 
-    /// The key of a ciphertext, held against the key that the request names, if it names one.
+    /// The key of a ciphertext, compared with the key that the request names, if it names one.
     ///
     /// # Errors
-    /// `InvalidCiphertextException` for what is no ciphertext; for what the request names, as
+    /// `InvalidCiphertextException` for what is not a ciphertext; for what the request names, as
     /// [`key_to_use`](Self::key_to_use). A ciphertext of a key that is not there has a stand-in.
     pub async fn key_of_ciphertext(
         &self,

@@ -11,15 +11,15 @@ use keyward_types::{
     account::AccountId, key_id::KeyArn, partition::Partition, region::Region, time::Timestamp,
 };
 
-/// What stands in paths for KMS keys.
+/// The path segment for KMS keys.
 pub const KEY: Segment<'static> = Segment::word("key");
-/// What stands in paths for aliases.
+/// The path segment for aliases.
 const ALIAS: Segment<'static> = Segment::word("alias");
-/// What stands in paths for what a worker owes a key.
+/// The path segment for what a worker owes a key.
 const DUE: Segment<'static> = Segment::word("due");
-/// What stands in paths for the keys of accounts.
+/// The path segment for the keys of accounts.
 const ACCOUNT_KEY: Segment<'static> = Segment::word("account-key");
-/// What stands in paths for domain keys.
+/// The path segment for domain keys.
 const DOMAIN_KEY: Segment<'static> = Segment::word("domain-key");
 
 /// The account's own key, from which material ids are made.

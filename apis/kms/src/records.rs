@@ -14,7 +14,7 @@ pub struct AliasRecord {
     pub name: AliasName,
     /// The key it leads to, of the same account and Region.
     pub target: KeyId,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// When it was last given a key.
     pub updated: Timestamp,

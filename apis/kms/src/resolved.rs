@@ -228,7 +228,7 @@ impl Protected for ResolvedKey {
         self.unit.as_ref().map(|unit| unit.generation())
     }
 
-    /// Resource control policies are not held against AWS managed keys.
+    /// Resource control policies are not compared with AWS managed keys.
     fn takes_rcps(&self) -> bool {
         let unit = self.unit.as_ref();
         unit.is_none_or(|unit| unit.record().manager != KeyManager::Aws)

@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html>
 //!
 //! AWS rotates a little later; here the new material is current when the answer leaves. The
-//! `RotateKey` service event that follows at AWS stands in the same batch.
+//! `RotateKey` service event that follows at AWS is in the same batch.
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},

@@ -171,7 +171,7 @@ impl KmsState {
         &self.grant_counts
     }
 
-    /// The hash that stands in paths for an alias's name.
+    /// The hash in paths for an alias's name.
     pub fn alias_hash(&self, region: Region, account: AccountId, name: &AliasName) -> NameHash {
         let home = paths::regional_name_home(region, account);
         self.reader.name_hash(home.as_str(), "alias", name.as_str())

@@ -108,7 +108,7 @@ impl Operation for CreateAccount {
         };
         m.finish()?;
         members::check_tags(&made.tags)?;
-        // A role that only AWS may make is no account's first.
+        // A role that only AWS may make is not an account's first.
         if reserved::is_name(&made.role) {
             let message = format!("You cannot use {} as the name of a role.", made.role);
             return Err(OrganizationsFault::InvalidInput {

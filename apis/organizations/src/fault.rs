@@ -102,7 +102,7 @@ pub enum OrganizationsFault {
         /// AWS's text, or ours.
         message: &'static str,
     },
-    /// Something stands below the organizational unit.
+    /// Something is below the organizational unit.
     OrganizationalUnitNotEmpty,
     /// No such organizational unit.
     OrganizationalUnitNotFound,
@@ -127,12 +127,12 @@ pub enum OrganizationsFault {
     ResourcePolicyNotFound,
     /// No such root.
     RootNotFound,
-    /// The body is no JSON of its type.
+    /// The body is not JSON of its type.
     Serialization {
         /// What is wrong with it.
         message: String,
     },
-    /// The account does not stand there.
+    /// The account is not there.
     SourceParentNotFound,
     /// No such root, organizational unit, account or policy.
     TargetNotFound,

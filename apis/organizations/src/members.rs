@@ -230,7 +230,7 @@ pub fn tag_keys(m: &mut Members<'_>) -> Vec<String> {
 /// Refuses tags that cannot stand together.
 ///
 /// # Errors
-/// `InvalidInputException` for keys that stand twice or are AWS's, `ConstraintViolationException`
+/// `InvalidInputException` for keys that occur twice or are AWS's, `ConstraintViolationException`
 /// for too many.
 pub fn check_tags(tags: &[Tag]) -> Result<(), OrganizationsFault> {
     if tags

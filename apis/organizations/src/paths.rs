@@ -10,9 +10,9 @@ use keyward_types::{
     account::AccountId, organization::CreateAccountRequestId, partition::Partition,
 };
 
-/// What stands in paths for the head of an organization.
+/// The path segment for the head of an organization.
 const HEAD: Segment<'static> = Segment::word("head");
-/// What stands in paths for requests to create accounts.
+/// The path segment for requests to create accounts.
 const CREATE_ACCOUNT: Segment<'static> = Segment::word("create-account");
 
 /// The head of an organization's unit.

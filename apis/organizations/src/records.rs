@@ -22,6 +22,6 @@ pub struct CreateAccountRecord {
     pub account_name: String,
     /// When it was asked for and done, at once.
     pub at: Timestamp,
-    /// The account; none if it could not be made.
+    /// The account; `None` if it could not be made.
     pub account: Option<AccountId>,
 }

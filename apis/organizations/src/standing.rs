@@ -121,7 +121,7 @@ pub fn arn_of(organization: &OrganizationUnit, thing: &Thing) -> String {
     }
 }
 
-/// The tags of something; none if it is not there.
+/// The tags of something; `None` if it is not there.
 pub fn tags_of<'o>(organization: &'o OrganizationUnit, thing: &Thing) -> &'o [Tag] {
     match thing {
         Thing::PolicyTarget(PolicyTarget::Root(_)) => &organization.record().root_tags,

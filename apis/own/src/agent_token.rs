@@ -1,5 +1,5 @@
-//! The text of an agent's token: where it stands, its id, and its secret. The server keeps a hash of
-//! the secret alone.
+//! The text of an agent's token: where it is, its id, and its secret. The server keeps a hash of the
+//! secret alone.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_crypto::{digest::sha256, random, secret::SecretBytes};
@@ -36,7 +36,7 @@ impl Token {
         }
     }
 
-    /// Reads a token; none if it is no text of one.
+    /// Reads a token; `None` if it is not a text of one.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(5, '.');
         let prefix = parts.next()?;

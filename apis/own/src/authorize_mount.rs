@@ -292,7 +292,7 @@ impl Identity {
         let request = request.map_err(KeywardFault::from_client)?;
         let expected = Expected::of_client(SERVICE);
         match prove(cx.shared(), &request, expected).await {
-            // A service, or another agent, is no client of a file system.
+            // A service, or another agent, is not a client of a file system.
             Ok(proven)
                 if proven.region() != cx.region
                     || proven.caller().principal().account().is_none() =>

@@ -84,7 +84,8 @@ impl Operation for DescribeKeyImpact {
         Ok(Self {
             key_id,
             days: days.unwrap_or(DAYS),
-            limit: limit.map_err(|_| KmsFault::validation("Limit is not a valid number of resources."))?,
+            limit: limit
+                .map_err(|_| KmsFault::validation("Limit is not a valid number of resources."))?,
             after,
         })
     }

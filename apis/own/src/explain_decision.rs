@@ -1,5 +1,5 @@
-//! `ExplainDecision`: may this principal do that with this key today, and how does that come
-//! about: every policy in play, the statement that decides, what failed of the others, and the
+//! `ExplainDecision`: may this principal do that with this key today, and how does that come about:
+//! every policy that takes part, the statement that decides, what failed of the others, and the
 //! least that would turn a denial into an allow.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -163,8 +163,8 @@ pub(super) fn action_name(m: &mut Members<'_>) -> String {
         .to_owned()
 }
 
-/// The action in AWS's own case. One that its service does not have is a mistake of whoever asks:
-/// "denied" would be true of it and help nobody.
+/// The action in AWS's own case. One that its service does not have is a mistake of the one who
+/// asks: "denied" would be true of it and help nobody.
 pub(super) fn known_action(given: &str) -> Result<String, KeywardFault> {
     match look_up(given) {
         KnownAction::Action(action) => Ok(action),
@@ -211,7 +211,7 @@ impl Cx<'_> {
         }
     }
 
-    /// What is no key: `*`, an alias, a role, another resource of the caller's account.
+    /// What is not a key: `*`, an alias, a role, another resource of the caller's account.
     pub(super) async fn target_of(
         &self,
         resource: &str,
@@ -290,9 +290,7 @@ impl Explained {
             }
         }
         if !self.unknown.is_empty() {
-            text.push_str(
-                "\nNot known here, and assumed absent; a request may have them:\n",
-            );
+            text.push_str("\nNot known here, and assumed absent; a request may have them:\n");
             for key in &self.unknown {
                 text.push_str(&format!("  {key}\n"));
             }

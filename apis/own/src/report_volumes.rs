@@ -51,9 +51,9 @@ struct Report {
     state: &'static str,
     bytes: Option<u64>,
     message: Option<String>,
-    /// The mount targets that it serves, or fails to; none if it says nothing of them.
+    /// The mount targets that it serves, or fails to; `None` if it says nothing of them.
     targets: Option<Vec<Served>>,
-    /// How its backups are; none if it says nothing of them.
+    /// How its backups are; `None` if it says nothing of them.
     backup: Option<BackupReport>,
     /// How its database is; none if it says nothing of it.
     database: Option<databases::Told>,

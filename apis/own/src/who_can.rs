@@ -291,8 +291,7 @@ impl Cx<'_> {
             ));
         }
         notes.push(
-            "Session policies, which are not stored, may limit a session further."
-                .to_owned(),
+            "Session policies, which are not stored, may limit a session further.".to_owned(),
         );
         Ok(found)
     }

@@ -23,7 +23,7 @@ pub struct NewSession {
     pub subject: Subject,
     /// How long it lasts, in seconds.
     pub seconds: i64,
-    /// Session policies; none if it has none.
+    /// Session policies; `None` if it has none.
     pub policies: Option<SessionPolicies>,
     /// Session tags.
     pub tags: SessionTags,
@@ -46,7 +46,7 @@ impl Credentials {
     /// Makes the credentials of a session that begins now.
     ///
     /// # Errors
-    /// `Internal` when the token cannot be made.
+    /// `Internal` when the token cannot be created.
     pub fn make(new: NewSession, cx: &Cx<'_>) -> Result<Self, StsFault> {
         let (partition, account) = new.home;
         // To the second, as answers show it.

@@ -14,7 +14,7 @@ use crate::{fault::StsFault, session_tags::SessionTags};
 /// The room, in packed bytes.
 const ROOM: usize = 457;
 
-/// How much of the room policies and tags take, in percent; none if there are neither.
+/// How much of the room policies and tags take, in percent; `None` if there are neither.
 ///
 /// # Errors
 /// `PackedPolicyTooLarge` when it is more than all.

@@ -4,7 +4,7 @@
 
 use keyward_engine::{caller::Caller, fault::Fault, session::Subject};
 
-/// Why temporary credentials may not be used for an operation; none if they may.
+/// Why temporary credentials may not be used for an operation; `None` if they may.
 pub fn restricted(caller: &Caller, subject: &Subject, name: &str) -> Option<Fault> {
     let message = match (subject, name) {
         (_, "GetCallerIdentity") => return None,

@@ -68,7 +68,7 @@ impl RequestedPolicies {
         Ok(self)
     }
 
-    /// The policies of a session in that account; none if none were asked for.
+    /// The policies of a session in that account; `None` if none were asked for.
     ///
     /// # Errors
     /// `ValidationError` for a managed policy that the account does not have.

@@ -64,7 +64,7 @@ pub struct WebIdentity {
     pub session_name: String,
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Debug)]
 pub enum Asker {
     /// Whoever has this access key.

@@ -71,7 +71,7 @@ pub fn client_config(file: Option<(&str, &Path)>) -> anyhow::Result<ClientConfig
 /// Verifies a server's certificate.
 #[derive(Debug)]
 struct Verifier {
-    /// Verifies by authorities; none if no authority is trusted.
+    /// Verifies by authorities; `None` if no authority is trusted.
     authorities: Option<Arc<WebPkiServerVerifier>>,
     /// The certificates of the file.
     known: Vec<CertificateDer<'static>>,

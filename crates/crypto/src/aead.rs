@@ -62,7 +62,7 @@ impl Aad {
         self
     }
 
-    /// Adds a part that `write` appends, which it must do without touching what stands there.
+    /// Adds a part that `write` appends, which it must do without touching what is there.
     #[must_use]
     pub fn part_with(mut self, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let at = self.0.len();

@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 
 use crate::secret::SecretBytes;
 
-/// How many bytes are drawn at once for what is no secret.
+/// How many bytes are drawn at once for what is not a secret.
 const POOL_BYTES: usize = 512;
 
 thread_local! {
@@ -29,7 +29,7 @@ pub fn array<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// An array of random bytes that are no secret, once they are used: ids, nonces, salts. They are
+/// An array of random bytes that are not a secret, once they are used: ids, nonces, salts. They are
 /// as random as all others; they are drawn some at a time, since each draw has a cost of its own.
 ///
 /// A machine that is resumed twice from one image of its memory has the same bytes drawn ahead

@@ -25,7 +25,7 @@ pub struct WrappingKeyName {
     pub version: u32,
 }
 
-/// A wrapped key. It is no secret.
+/// A wrapped key. It is not a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wrapped {
     name: WrappingKeyName,

@@ -95,11 +95,12 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// The context of a request.
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Self::Context<'a>;
 
-    /// CloudTrail's type of a resource that the API is asked about; none for what it does not list.
+    /// CloudTrail's type of a resource that the API is asked about; `None` for what it does not
+    /// list.
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str>;
 
-    /// What is stored of a resource of the API that bears on decisions about it beside who asks, to explain such
-    /// decisions; none if nothing is, or if it is not of the caller's account.
+    /// What is stored of a resource of the API that bears on decisions about it apart from the caller, to
+    /// explain such decisions; `None` if nothing is, or if it is not of the caller's account.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -149,13 +150,13 @@ pub trait Api: Sized + Send + Sync + 'static {
         Presigned::Refused
     }
 
-    /// How the caller of an operation is proven that is not signed with Signature Version 4; none
+    /// How the caller of an operation is proven that is not signed with Signature Version 4; `None`
     /// if it is.
     fn own_proof(_operation: &str) -> Option<Prove> {
         None
     }
 
-    /// Why temporary credentials may not be used for an operation, whatever policies say; none if
+    /// Why temporary credentials may not be used for an operation, whatever policies say; `None` if
     /// they may.
     fn restricted(_caller: &Caller, _subject: &Subject, _operation: &str) -> Option<Fault> {
         None
@@ -188,7 +189,7 @@ pub struct ResourceQuestion<'c> {
     pub action: &'c str,
 }
 
-/// What decisions about a resource rest on beside who asks.
+/// What decisions about a resource rest on apart from the caller.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The policy of the resource, if it has one: what it is called, and its text with the principals of today.
@@ -342,7 +343,7 @@ impl ApiDescription {
         Fault::internal(self.internal, internal)
     }
 
-    /// Why the caller's credentials may not be used for an operation, whatever policies say; none
+    /// Why the caller's credentials may not be used for an operation, whatever policies say; `None`
     /// if they may.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts-comparison.html>
@@ -370,8 +371,8 @@ impl ApiDescription {
 }
 
 impl Context<'_> {
-    /// What is stored of a resource that bears on decisions about it, as the API that it is of says; none if that
-    /// is not served, or nothing is.
+    /// What is stored of a resource that bears on decisions about it, as the API that it is of says; `None` if
+    /// that is not served, or nothing is.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -41,7 +41,7 @@ pub enum Credential {
     AccessKey(Arc<AccessKeyUnit>),
     /// Temporary credentials.
     Session(Arc<SessionUnit>),
-    /// Nothing: an identity provider's token stands in the request instead.
+    /// Nothing: an identity provider's token is in the request instead.
     WebIdentity(Arc<WebIdentity>),
     /// Nothing: it is a service of this server, or an agent that registers.
     None,
@@ -168,7 +168,7 @@ impl Caller {
         caller
     }
 
-    /// The services that act for the caller, the first one first; none if it calls by itself.
+    /// The services that act for the caller, the first one first; `None` if it calls by itself.
     pub fn acting(&self) -> impl DoubleEndedIterator<Item = &'static ActingService> {
         let forwarded = self.forwarded();
         let first = forwarded.and_then(|forwarded| ActingService::find(&forwarded.service));
@@ -244,7 +244,7 @@ impl Caller {
         }
     }
 
-    /// Writes the generations of the records that the caller's policies stand in.
+    /// Writes the generations of the records that the caller's policies are in.
     pub fn describe_generations(&self, policies: &mut Writer<'_>) {
         match &self.credential {
             Credential::AccessKey(key) => {

@@ -30,7 +30,7 @@ pub struct Context<'a> {
     pub(crate) shared: &'a Shared,
     /// The APIs that the server answers.
     pub(crate) services: &'a Services,
-    /// Who asks.
+    /// The caller.
     pub caller: &'a Caller,
     /// For whose resource, if a service calls by itself.
     pub source: &'a Source,
@@ -59,7 +59,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The account that the caller's credentials stand in. Of everybody but a service it is the
+    /// The account that the caller's credentials are in. Of everybody but a service it is the
     /// caller's own; what may depend on whose the caller is asks the principal.
     pub fn account(&self) -> AccountId {
         self.caller.home().1
@@ -95,7 +95,7 @@ impl Context<'_> {
     }
 
     /// Waits for something that is no work: the request's turn is given back meanwhile, and it waits for
-    /// another one after that. None if the server stops first.
+    /// another one after that. `None` if the server stops first.
     ///
     /// # Errors
     /// [`NoTurn`] when there is none again in time.

@@ -77,7 +77,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The count, or none if it was never gathered.
+    /// The count, or `None` if it was never gathered.
     pub fn get(&self, counted: Counted) -> Option<u64> {
         self.all.read().get(&counted).copied()
     }

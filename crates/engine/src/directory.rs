@@ -81,7 +81,7 @@ pub enum ReadError {
     /// A genuine record that the record it belongs to does not know: it was put back.
     #[error("the record at `{path}` does not agree with the one it belongs to")]
     Disagrees {
-        /// Where it stands.
+        /// Where it is.
         path: Path,
     },
 }
@@ -142,7 +142,7 @@ pub fn cache<U: Send + Sync + 'static>(
 }
 
 impl Directory {
-    /// Starts to follow the store, for these caches of APIs, too. Answers the directory and the node,
+    /// Starts to follow the store, for these caches of APIs, too. Returns the directory and the node,
     /// by which changes are committed: whoever is to change nothing gets only the directory.
     ///
     /// # Errors
@@ -205,7 +205,7 @@ impl Directory {
         self.volume_changes.listen_to(paths)
     }
 
-    /// When a record was last written; none if there is none.
+    /// When a record was last written; `None` if there is none.
     ///
     /// # Errors
     /// When it cannot be read.

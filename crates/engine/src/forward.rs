@@ -72,7 +72,7 @@ pub struct Resource<'r> {
 }
 
 /// Calls an operation of another API as a service by itself, for a resource of its own: with no
-/// rights but those that policies and grants give the service. Answers the body of the answer.
+/// rights but those that policies and grants give the service. Returns the body of the answer.
 ///
 /// # Errors
 /// As [`call`]; and if the API may not call as that service.
@@ -133,8 +133,8 @@ pub async fn by_worker<A: CallsAsServices>(
     by_service::<A>(&context, (service, resource), named, body).await
 }
 
-/// Calls an operation of another API for the caller of this request; `body` is what a client would
-/// send, for REST-JSON with the members that stand in path and query string. Answers the body of the answer.
+/// Calls an operation of another API for the caller of this request; `body` is what a client would send, for
+/// REST-JSON with the members that are in path and query string. Returns the body of the answer.
 ///
 /// # Errors
 /// When the called API refuses, or fails.

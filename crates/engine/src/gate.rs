@@ -297,7 +297,7 @@ impl<'a> PreparedQuestion<'a> {
     }
 
     /// The place of the resource's account in its organization, if resource control policies are
-    /// held against the resource.
+    /// compared with the resource.
     fn limited_by(&self) -> Option<Membership> {
         self.owner.filter(|_| !self.rcps.is_empty()).cloned()
     }

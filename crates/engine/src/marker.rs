@@ -11,7 +11,7 @@ use crate::{context::Context, fault::Internal};
 
 const VERSION: u8 = 2;
 
-/// Why a marker cannot be made or read.
+/// Why a marker cannot be created or read.
 #[derive(Debug)]
 pub enum MarkerError {
     /// This operation gave no such marker for this filter, account and Region.

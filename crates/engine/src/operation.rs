@@ -116,7 +116,7 @@ pub trait Output<A: Api>: Send + Sync {
         false
     }
 
-    /// Writes `responseElements` of the audit event; answers whether there are any.
+    /// Writes `responseElements` of the audit event; returns whether there are any.
     fn response_elements(&self, _elements: &mut json::Writer<'_>) {}
 
     /// The key that the call made, which the audit event names among its resources.

@@ -16,7 +16,7 @@ pub struct Paging {
 pub struct Page<T> {
     /// Its items, in order.
     pub items: Vec<T>,
-    /// The marker of the next page; none if this is the last.
+    /// The marker of the next page; `None` if this is the last.
     pub next: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Paging {
         self.most.saturating_add(1)
     }
 
-    /// The position of the last item before the page; none for the first page.
+    /// The position of the last item before the page; `None` for the first page.
     ///
     /// # Errors
     /// [`MarkerError::Invalid`] for a marker of another list.

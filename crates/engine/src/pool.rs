@@ -89,14 +89,14 @@ impl Pool {
         }
     }
 
-    /// Runs work that may block its thread, when its turn comes. Answers none, without running it, if too
-    /// many wait already.
+    /// Runs work that may block its thread, when its turn comes. Returns `None`, without running it, if
+    /// too many wait already.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.blocking.run(work).await
     }
 
-    /// Runs work of a principal that computes, when its turn comes. Answers none, without running it, if
-    /// the principal has work here already, or if too many wait.
+    /// Runs work of a principal that computes, when its turn comes. Returns `None`, without running it,
+    /// if the principal has work here already, or if too many wait.
     pub async fn compute<T>(
         &self,
         principal: NonZeroU64,

@@ -36,7 +36,7 @@ pub struct Received<'a> {
     pub method: &'a str,
     /// The path as it stands on the request line.
     pub path: &'a str,
-    /// The query string as it stands there, perhaps empty.
+    /// The query string as it is there, perhaps empty.
     pub query: &'a str,
     /// The headers in order; HTTP/2's authority as `host`.
     pub headers: &'a [(&'a str, &'a [u8])],
@@ -177,7 +177,7 @@ pub struct Answer {
     pub content_type: &'static str,
     /// The request's id.
     pub request_id: Uuid,
-    /// The code of an error of REST-JSON, which stands in a field of its own.
+    /// The code of an error of REST-JSON, which is in a field of its own.
     pub error_type: Option<Cow<'static, str>>,
     /// The body; its memory is wiped when it has been sent.
     pub body: Bytes,

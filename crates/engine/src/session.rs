@@ -1,8 +1,8 @@
 //! Temporary credentials: a session and its token.
 //!
-//! A session rests nowhere: its token holds all of it, sealed. What may change afterwards (the
-//! user or role, its policies) is looked up for every request, so that deleting or denying the
-//! role stops its sessions at once.
+//! A session is stored nowhere: its token holds all of it, sealed. What may change afterwards (the
+//! user or role, its policies) is looked up for every request, so that deleting or denying the role
+//! stops its sessions at once.
 //!
 //! ```text
 //! token = base64(version 2 (1) ‖ salt (16) ‖ nonce (12) ‖ AES-256-GCM(record as JSON) and tag)
@@ -69,7 +69,7 @@ pub enum Subject {
     Federated {
         /// The name given to it.
         name: String,
-        /// The user that made it; none if the root user did.
+        /// The user that made it; `None` if the root user did.
         issuer: Option<UniqueId>,
     },
 }
@@ -122,11 +122,11 @@ pub struct SessionRecord {
     pub partition: Partition,
     /// Whose session it is.
     pub subject: Subject,
-    /// When it was made: `aws:TokenIssueTime`.
+    /// When it was created: `aws:TokenIssueTime`.
     pub issued: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
-    /// Session policies; none if it was made without any.
+    /// Session policies; `None` if it was made without any.
     pub policies: Option<SessionPolicies>,
     /// Session tags.
     pub tags: Vec<Tag>,
@@ -169,7 +169,7 @@ pub struct SessionUnit {
 /// Session policies, the inline one compiled.
 #[derive(Debug)]
 pub struct CompiledPolicies {
-    /// As they stand in the session's record.
+    /// As they are in the session's record.
     pub record: SessionPolicies,
     /// The text given with the request, compiled.
     pub inline: Option<Policy>,
@@ -196,7 +196,7 @@ impl SessionUnit {
         &self.subject
     }
 
-    /// When it was made.
+    /// When it was created.
     pub fn issued(&self) -> Timestamp {
         self.issued
     }
@@ -206,7 +206,7 @@ impl SessionUnit {
         self.expires
     }
 
-    /// Session policies; none if it was made without any.
+    /// Session policies; `None` if it was made without any.
     pub fn policies(&self) -> Option<&CompiledPolicies> {
         self.policies.as_ref()
     }
@@ -249,10 +249,10 @@ impl SessionUnit {
     }
 }
 
-/// Why a token is no session's.
+/// Why a token is not a session's.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// It is no token of this server, not of this access key, or was altered.
+    /// It is not a token of this server, not of this access key, or was altered.
     #[error("the session token is not valid")]
     Invalid,
     /// The session is over.

@@ -103,7 +103,7 @@ impl Turn<'_> {
     }
 
     /// Takes a turn again that was given back, for a request that holds so many bytes; waits for it like a
-    /// new one. Answers whether there is one in time.
+    /// new one. Returns whether there is one in time.
     pub(crate) async fn take_again(&self, bytes: usize) -> bool {
         if !self.is_over() {
             return true;
@@ -144,9 +144,9 @@ impl Turns {
         }
     }
 
-    /// Waits for a turn of whoever was proven last on the connection, or else of strangers from its
-    /// address, with a request that holds so many bytes. None if others wait who have as much right to
-    /// the memory, or if the wait is too long.
+    /// Waits for a turn of the one who was proven last on the connection, or else of strangers from
+    /// its address, with a request that holds so many bytes. `None` if others wait who have as much
+    /// right to the memory, or if the wait is too long.
     pub async fn take(&self, peer: &Peer, bytes: impl FnOnce() -> usize) -> Option<Turn<'_>> {
         let number = match peer.proof.principal() {
             Some(principal) => principal.get(),
@@ -238,7 +238,7 @@ impl Turns {
         }
     }
 
-    /// Ends a turn of a lane, and begins that of whoever is next.
+    /// Ends a turn of a lane, and begins that of the one who is next.
     fn end(&self, lane: usize) {
         self.end_of_lane(lane);
         self.free.fetch_add(1, SeqCst);

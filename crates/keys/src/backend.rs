@@ -66,7 +66,7 @@ pub struct NewMaterial<'a> {
     pub domain: &'a DomainKey,
     /// When it becomes current.
     pub since: Timestamp,
-    /// The rotation that brings it; none for a key's first.
+    /// The rotation that brings it; `None` for a key's first.
     pub rotation: Option<RotationType>,
 }
 

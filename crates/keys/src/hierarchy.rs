@@ -1,5 +1,5 @@
 //! The keys between the root key and key material: account keys and domain keys. The store's own
-//! keys stand in the [`crate::keyring`].
+//! keys are in the [`crate::keyring`].
 //!
 //! ```text
 //! root key ─ wraps ─┬─ store keys      seal every value of the store, and name hashes
@@ -37,7 +37,9 @@ pub enum HierarchyError {
     #[error("it is wrapped under another root key")]
     OtherRootKey,
     /// A version of a later release.
-    #[error("a record of wrapped keys has version {0}, which this version of Keyward does not know")]
+    #[error(
+        "a record of wrapped keys has version {0}, which this version of Keyward does not know"
+    )]
     Version(u8),
     /// It was altered, or stands where it does not belong.
     #[error("a wrapped key was altered or moved")]

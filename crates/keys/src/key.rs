@@ -22,7 +22,7 @@ pub struct Key {
     domain: Arc<DomainKey>,
     arena: Arena,
     current: OnceLock<ArenaSecret>,
-    /// Of the current material; none if there is no material.
+    /// Of the current material; `None` if there is no material.
     identity: Option<Identity>,
 }
 

@@ -40,7 +40,9 @@ pub enum KeyringError {
     )]
     Older,
     /// A version of a later release.
-    #[error("the store was created by a newer version of Keyward (keyring version {0}): use that one")]
+    #[error(
+        "the store was created by a newer version of Keyward (keyring version {0}): use that one"
+    )]
     Newer(u8),
     /// Another root key wraps it.
     #[error("the root key does not open this store: it is the key of another store")]

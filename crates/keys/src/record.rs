@@ -49,7 +49,7 @@ pub struct KeyRecord {
     pub origin: Origin,
     /// Who looks after it.
     pub manager: KeyManager,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Its state, with what belongs to it.
     pub lifecycle: Lifecycle,
@@ -109,7 +109,7 @@ pub struct MaterialRecord {
     pub wrapped: WrappedText,
     /// When it became current.
     pub since: Timestamp,
-    /// What rotation brought it; none for the first.
+    /// What rotation brought it; `None` for the first.
     pub rotation: Option<RotationType>,
 }
 
@@ -144,7 +144,7 @@ impl KeyRecord {
     /// Reads a record's bytes.
     ///
     /// # Errors
-    /// When they are no record of a known version.
+    /// When they are not a record of a known version.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyRecordError> {
         let read = serde_json::from_slice::<Self>(bytes);
         // A later version may well have other fields: then it is the version that is wrong.

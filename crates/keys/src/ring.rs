@@ -110,7 +110,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A ring whose opened material stands in this arena.
+    /// A ring whose opened material is in this arena.
     pub fn new(arena: Arena) -> Self {
         Self {
             arena,

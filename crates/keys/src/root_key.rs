@@ -81,7 +81,7 @@ impl RootKey {
     /// Makes a new root key in a new file, mode 0600, on disk before it answers.
     ///
     /// # Errors
-    /// When the file exists already (nothing is ever made anew) or the system refuses.
+    /// When the file exists already (nothing is ever created again) or the system refuses.
     pub fn create(path: &Path, arena: &Arena) -> Result<Self, RootKeyError> {
         let (id, key) = (random::array::<16>(), random::secret(32));
         let text = render(&id, &key);

@@ -43,8 +43,8 @@ impl Decider {
         Self::default()
     }
 
-    /// Decides one case. What is wrong with it stands in the answer's errors; an answer without
-    /// a decision is to a case that cannot be decided.
+    /// Decides one case. What is wrong with it is in the answer's errors; an answer without a
+    /// decision is to a case that cannot be decided.
     pub fn answer(&mut self, line: &[u8]) -> CaseAnswer {
         match self.decide(line) {
             Ok(answer) => answer,
@@ -80,7 +80,7 @@ pub fn explain(line: &[u8]) -> Result<Explanation, Vec<String>> {
 /// A way in which requests are allowed that have condition values of which the case says nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// What the allow rests on; none for a root user where no policy is needed.
+    /// What the allow rests on; `None` for a root user where no policy is needed.
     pub by: Option<By>,
     /// What the request must have, as clauses after "if".
     pub conditions: Vec<String>,

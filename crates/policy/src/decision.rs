@@ -75,16 +75,16 @@ pub enum Evidence {
     /// A grant, by its id.
     Grant(Text),
     /// The caller is the root user of the account, which needs no statement where no key policy
-    /// is in play.
+    /// takes part.
     RootUser,
 }
 
-/// A statement of a policy in play.
+/// A statement of a policy that takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatementRef {
     /// The part the policy plays.
     pub layer: Layer,
-    /// What the policy is called; none for a resource's own.
+    /// What the policy is called; `None` for a resource's own.
     pub policy: Option<PolicyName>,
     /// The statement's place in the document, from 0.
     pub index: usize,

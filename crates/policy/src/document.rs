@@ -137,7 +137,7 @@ impl Document {
     /// safe side and is noted in [`faults`](Self::faults).
     ///
     /// # Errors
-    /// The text is no policy: not JSON, an unknown or duplicate element, a bad effect, a
+    /// The text is not a policy: not JSON, an unknown or duplicate element, a bad effect, a
     /// malformed variable, a principal where none may be or none where one must be. Displays as
     /// what is wrong and where.
     pub fn parse_stored(text: &str, kind: PolicyKind) -> Result<Self, NoPolicy> {
@@ -169,9 +169,9 @@ impl Document {
         self.variables
     }
 
-    /// Every principal of every statement, as often as it stands there. Before a document is
-    /// stored, users and roles must be bound to their unique ids, unique ids and the roles of
-    /// sessions must exist; [`unknown_principal`](Self::unknown_principal) is the error if not.
+    /// Every principal of every statement, as often as it is there. Before a document is stored,
+    /// users and roles must be bound to their unique ids, unique ids and the roles of sessions must
+    /// exist; [`unknown_principal`](Self::unknown_principal) is the error if not.
     pub fn principals(&self) -> impl Iterator<Item = PrincipalRef<'_>> {
         self.statements
             .iter()
@@ -180,8 +180,8 @@ impl Document {
             .filter_map(|(kind, text)| principal(*kind, text))
     }
 
-    /// Everybody whom a statement names that allows the action, as often as it stands there; who is
-    /// not named by NotPrincipal counts as everybody. Conditions are not looked at.
+    /// Everybody whom a statement names that allows the action, as often as it is there; who is not
+    /// named by NotPrincipal counts as everybody. Conditions are not looked at.
     pub fn admitted(&self, action: &str) -> impl Iterator<Item = PrincipalRef<'_>> {
         let allows = |statement: &&Statement| {
             statement.effect == Effect::Allow
@@ -278,7 +278,7 @@ fn names_action(listed: &Listed<String>, action: &str) -> bool {
     named != listed.negated
 }
 
-/// The principal a text names; none if it names nothing that can be one.
+/// The principal a text names; `None` if it names nothing that can be one.
 pub(crate) fn principal(kind: PrincipalType, text: &str) -> Option<PrincipalRef<'_>> {
     match kind {
         PrincipalType::Aws => PrincipalRef::parse_aws(text),
@@ -293,7 +293,7 @@ pub(crate) fn principal(kind: PrincipalType, text: &str) -> Option<PrincipalRef<
 #[error("{0}")]
 pub struct NoPolicy(String);
 
-/// Why a text is no policy of its kind.
+/// Why a text is not a policy of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
     /// The text breaks the language. KMS: `MalformedPolicyDocumentException`, IAM:
@@ -371,7 +371,7 @@ pub enum MalformedPolicy {
          fix, remove ForAllValues."
     )]
     OverlyPermissiveTag,
-    /// A Sid stands twice.
+    /// A Sid occurs twice.
     #[error("Statement IDs (SID) in a single policy must be unique.")]
     DuplicateSid,
     /// A Sid has other characters than letters and digits.

@@ -1,4 +1,4 @@
-//! The decision: which policies are in play for whom, and what they say together.
+//! The decision: which policies take part for whom, and what they say together.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html>
@@ -38,7 +38,7 @@ pub fn evaluate_blocked(question: &Question<'_>) -> (Decision, Option<Layer>) {
     })
 }
 
-/// Prepares the question for the statements to be held against it.
+/// Prepares the question for the statements to be compared with it.
 pub(crate) fn with_request<T>(
     question: &Question<'_>,
     budget: u64,

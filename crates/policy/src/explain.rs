@@ -1,7 +1,7 @@
 //! How a decision comes about, and what would change a denial.
 //!
 //! [`explain`] answers the same question as [`crate::evaluate::evaluate`], by the same code: every
-//! statement is held against the request by the one matcher, which here reports what failed
+//! statement is compared with the request by the one matcher, which here reports what failed
 //! instead of stopping at the first failure. Nothing is decided twice.
 //!
 //! Whoever explains gives an [`Inquiry`]: the question, with policies compiled by
@@ -120,20 +120,20 @@ pub enum LayerVerdict {
 /// One policy.
 #[derive(Clone, Debug)]
 pub struct PolicyReport {
-    /// What it is called; none for a resource's own.
+    /// What it is called; `None` for a resource's own.
     pub name: Option<String>,
     /// Its statements in their order.
     pub statements: Vec<StatementReport>,
 }
 
-/// One statement held against the request.
+/// One statement compared with the request.
 #[derive(Clone, Debug)]
 pub struct StatementReport {
     /// Its place, from 0.
     pub index: usize,
     /// Its Sid.
     pub sid: Option<String>,
-    /// The line of the document on which it begins, from 1; none if the document is not at hand
+    /// The line of the document on which it begins, from 1; `None` if the document is not at hand
     /// or has only one line.
     pub line: Option<u32>,
     /// Whether it denies.
@@ -196,7 +196,7 @@ pub enum RequestValue {
     Clash(Vec<String>),
 }
 
-/// One grant held against the request.
+/// One grant compared with the request.
 #[derive(Clone, Debug)]
 pub struct GrantReport {
     /// The grant's id.

@@ -1,4 +1,4 @@
-//! A grant held against a request: does it let the caller do this, and if not, why not?
+//! A grant compared with a request: does it let the caller do this, and if not, why not?
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 

@@ -18,7 +18,7 @@ pub(crate) enum Json {
     Number(String),
     String(String),
     Array(Vec<Json>),
-    /// Members in the order of the text; no name stands twice.
+    /// Members in the order of the text; no name occurs twice.
     Object(Vec<(String, Json)>),
 }
 
@@ -93,7 +93,7 @@ impl Json {
     }
 }
 
-/// How many bytes stand before the first quote or backslash.
+/// How many bytes come before the first quote or backslash.
 fn plain_length(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'))

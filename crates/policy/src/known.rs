@@ -61,7 +61,7 @@ pub fn is_service(principal: &str) -> bool {
     named(labels) || general.is_some_and(|(labels, _)| named(labels))
 }
 
-/// What stands before the domain in the principals of services, in the alphabet's order.
+/// What comes before the domain in the principals of services, in the alphabet's order.
 const SERVICES: &[&str] = &[
     "a4b",
     "access-analyzer",

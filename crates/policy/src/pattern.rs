@@ -1,10 +1,10 @@
 //! Wildcard patterns, matched without backtracking over what a `*` took.
 //!
-//! A pattern is cut at its `*`s. The first and the last segment stand at the ends of the text,
-//! those between are each taken where they first occur, which is never worse than later. A
-//! segment without `?` is found by the standard library's linear search, one with `?` and up to
-//! 64 characters by shifting bits, one character of text a step. Only longer segments with `?`
-//! are compared place by place, and every comparison is charged to the decision's budget.
+//! A pattern is cut at its `*`s. The first and the last segment are at the ends of the text, those
+//! between are each taken where they first occur, which is never worse than later. A segment
+//! without `?` is found by the standard library's linear search, one with `?` and up to 64
+//! characters by shifting bits, one character of text a step. Only longer segments with `?` are
+//! compared place by place, and every comparison is charged to the decision's budget.
 
 use crate::work::Work;
 

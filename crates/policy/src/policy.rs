@@ -152,7 +152,7 @@ pub(crate) enum Element {
 
 /// Hears which elements of a statement fail.
 pub(crate) trait Recorder {
-    /// Notes a failed element; answers whether the others are to be looked at too.
+    /// Notes a failed element; returns whether the others are to be looked at too.
     fn failed(&mut self, element: Element) -> bool;
 }
 
@@ -165,13 +165,13 @@ impl Recorder for Unrecorded {
     }
 }
 
-/// What statements are held against, prepared once for all of them.
+/// What statements are compared with, prepared once for all of them.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) caller: &'a Principal,
     /// Whether the caller has a permissions boundary.
     pub(crate) bounded: bool,
-    /// The ARN that Resource elements are held against.
+    /// The ARN that Resource elements are compared with.
     pub(crate) resource: &'a str,
     /// The action's two halves in lower case.
     pub(crate) service: &'a str,

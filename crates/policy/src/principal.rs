@@ -64,7 +64,7 @@ pub enum PrincipalRef<'a> {
 }
 
 impl<'a> PrincipalRef<'a> {
-    /// Reads a value under `AWS`. None if it is malformed or names what cannot be a principal.
+    /// Reads a value under `AWS`. `None` if it is malformed or names what cannot be a principal.
     pub fn parse_aws(text: &'a str) -> Option<Self> {
         if text == "*" {
             return Some(Self::Everyone);
@@ -112,7 +112,7 @@ impl<'a> PrincipalRef<'a> {
         }
     }
 
-    /// Reads a value under `Service`: labels under a domain that AWS's services stand in. Whether
+    /// Reads a value under `Service`: labels under a domain that AWS's services are in. Whether
     /// there is such a service is not asked here ([`crate::known::is_service`]).
     pub fn parse_service(text: &'a str) -> Option<Self> {
         service_labels(text).map(|_| Self::Service(text))
@@ -177,13 +177,14 @@ const SERVICE_DOMAINS: &[&str] = &[
     ".sc2s.sgov.gov",
 ];
 
-/// Printable and no wildcard: nothing else stands in the ARN of a principal.
+/// Printable and no wildcard: nothing else is in the ARN of a principal.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"*?".contains(&byte)
 }
 
 /// Which unique id each user or role ARN of a document meant when it was stored. Kept beside the
-/// text: the policy matches by id, so that a principal made anew under an old name is a stranger.
+/// text: the policy matches by id, so that a principal created again under an old name is a
+/// stranger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Bindings(BTreeMap<String, UniqueId>);
@@ -261,8 +262,8 @@ impl Grantee {
             Matcher::Account(partition, account) => {
                 let same = caller.account() == Some(*account)
                     && partition.is_none_or(|partition| partition == caller.partition());
-                // An identity provider stands in an account, but those it vouches for are not
-                // among the account's principals.
+                // An identity provider is in an account, but those it vouches for are not among the
+                // account's principals.
                 (same && !is_outsider(caller)).then_some(Class::Account)
             }
             Matcher::Id(wanted) => match caller.kind() {
@@ -353,7 +354,7 @@ pub(crate) fn is_service(caller: &Principal) -> bool {
     matches!(caller.kind(), PrincipalKind::Service { .. })
 }
 
-/// Whether the caller is no account's principal: a service, somebody whom an identity provider
+/// Whether the caller is not an account's principal: a service, somebody whom an identity provider
 /// vouches for, or nobody that is known.
 pub(crate) fn is_outsider(caller: &Principal) -> bool {
     matches!(

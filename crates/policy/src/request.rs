@@ -22,11 +22,11 @@ pub struct Question<'a> {
     pub resource: Resource<'a>,
     /// The values of condition keys and policy variables.
     pub context: &'a dyn Attributes,
-    /// The policies in play, but the resource's own, which stands in `resource`.
+    /// The policies that take part, but the resource's own, which is in `resource`.
     pub policies: Policies<'a>,
 }
 
-/// The policies in play besides the resource's own.
+/// The policies that take part besides the resource's own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policies<'a> {
     /// The caller's identity policies: for a user its own and its groups', for a session its
@@ -34,7 +34,7 @@ pub struct Policies<'a> {
     pub identity: &'a [Attached<'a>],
     /// The permissions boundary of the user or role.
     pub boundary: Option<Attached<'a>>,
-    /// The session policies, which form one set; none if the session was made without any.
+    /// The session policies, which form one set; `None` if the session was made without any.
     pub session: Option<&'a [Attached<'a>]>,
     /// Service control policies by level (root, each organizational unit, account). Empty if the
     /// caller's account is in no organization or is the organization's management account.
@@ -166,7 +166,7 @@ impl<'a> Resource<'a> {
         resource
     }
 
-    /// No single resource, which denials show as `*`. Resource elements are held against `arn`,
+    /// No single resource, which denials show as `*`. Resource elements are compared with `arn`,
     /// which is `arn:<partition>:<service>:<region>:<account>:*`.
     pub fn account_wide(arn: &'a str, partition: Partition, account: AccountId) -> Self {
         let mut resource = Self::identity_only(arn, partition, account);
@@ -197,7 +197,7 @@ impl<'a> Resource<'a> {
         self
     }
 
-    /// The ARN that Resource elements are held against.
+    /// The ARN that Resource elements are compared with.
     pub fn arn(&self) -> &'a str {
         self.arn
     }

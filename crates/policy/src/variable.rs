@@ -56,7 +56,7 @@ impl Template {
             .any(|piece| matches!(piece, Piece::Variable { .. }))
     }
 
-    /// The text without wildcards. None if a variable has no value.
+    /// The text without wildcards. `None` if a variable has no value.
     pub(crate) fn text(&self, scope: &Scope<'_>) -> Option<String> {
         let mut out = String::new();
         for piece in &self.pieces {
@@ -71,7 +71,7 @@ impl Template {
         scope.work.charge(out.len()).then_some(out)
     }
 
-    /// The pattern: what was substituted stands for itself, also `*` and `?`. None if a variable
+    /// The pattern: what was substituted stands for itself, also `*` and `?`. `None` if a variable
     /// has no value.
     pub(crate) fn pattern(&self, scope: &Scope<'_>) -> Option<Vec<Token>> {
         let mut out = Vec::new();

@@ -118,7 +118,7 @@ impl Closing {
 /// have put them on disk before it answers. They count once the account has them.
 ///
 /// # Errors
-/// When anything is not as it must be; nothing is ever made anew over something that exists.
+/// When anything is not as it must be; nothing is ever created again over something that exists.
 pub async fn open(
     store: Arc<dyn Store>,
     root: RootKey,

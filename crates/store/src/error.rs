@@ -19,7 +19,9 @@ pub enum StoreError {
         detail: String,
     },
     /// Written by a newer release.
-    #[error("the store has schema {found}, but this version reads only up to {supported}: use a newer version")]
+    #[error(
+        "the store has schema {found}, but this version reads only up to {supported}: use a newer version"
+    )]
     TooNew {
         /// The schema's number in the store.
         found: i64,

@@ -3,7 +3,7 @@
 //! marker of its own action ([`action!`](crate::action!)), and what several operations ask for has a
 //! type of its own ([`actions!`](crate::actions!)).
 //!
-//! A marker only stands in `Permit<action::Encrypt>`, so that a permit for one action does not compile
+//! A marker only is in `Permit<action::Encrypt>`, so that a permit for one action does not compile
 //! where one for another is wanted.
 
 /// An action of a service, such as `kms:Encrypt`.

@@ -13,7 +13,7 @@ use crate::{account::AccountId, region::Region};
 #[serde(try_from = "String", into = "String")]
 pub struct AliasName(Box<str>);
 
-/// Why a text is no alias name.
+/// Why a text is not an alias name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AliasNameError {
     /// It does not start with `alias/`.

@@ -35,7 +35,7 @@ pub enum EncryptionContextError {
     /// The canonical form would exceed [`MAX_CONTEXT_BYTES`].
     #[error("an encryption context has at most 8192 bytes")]
     TooLong,
-    /// One name stands twice.
+    /// One name occurs twice.
     #[error("a name occurs twice in the encryption context")]
     Duplicate,
 }

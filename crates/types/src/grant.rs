@@ -192,7 +192,7 @@ impl fmt::Display for GrantOperation {
 pub struct GrantOperations(Vec<GrantOperation>);
 
 impl GrantOperations {
-    /// The operations in their order; one that stands twice counts once.
+    /// The operations in their order; one that occurs twice counts once.
     pub fn new(given: impl IntoIterator<Item = GrantOperation>) -> Self {
         let mut operations = Vec::new();
         for operation in given {
@@ -213,15 +213,15 @@ impl GrantOperations {
         self.0.iter().all(|operation| those.contains(*operation))
     }
 
-    /// Them as a number: a bit for each, the first of [`GrantOperation::ALL`] the lowest. It stands
-    /// in paths of the store, so operations are only ever added at the end.
+    /// Them as a number: a bit for each, the first of [`GrantOperation::ALL`] the lowest. It is in
+    /// paths of the store, so operations are only ever added at the end.
     pub fn bits(&self) -> u32 {
         let all = (0..).zip(GrantOperation::ALL);
         all.filter(|(_, operation)| self.contains(**operation))
             .fold(0, |bits, (place, _)| bits | 1_u32 << place)
     }
 
-    /// The operations of that number; none if a bit stands for no operation.
+    /// The operations of that number; `None` if a bit stands for no operation.
     pub fn from_bits(bits: u32) -> Option<Self> {
         let all = (0..).zip(GrantOperation::ALL.iter().copied());
         let found = all.filter(|(place, _)| bits & 1_u32 << *place != 0);

@@ -46,7 +46,7 @@ pub enum PrincipalKind {
     FederatedUser {
         /// The name given to the session.
         name: String,
-        /// The unique id of the user that made it; none if the root user did.
+        /// The unique id of the user that made it; `None` if the root user did.
         issuer: Option<UniqueId>,
     },
     /// Somebody whom an identity provider vouches for, and who has no session yet.
@@ -186,8 +186,8 @@ impl Principal {
         self.partition
     }
 
-    /// The account that the principal belongs to; none for a service or an anonymous one. For a web identity it is
-    /// the account whose provider vouches.
+    /// The account that the principal belongs to; `None` for a service or an anonymous one. For a web identity it
+    /// is the account whose provider vouches.
     pub fn account(&self) -> Option<AccountId> {
         self.account
     }

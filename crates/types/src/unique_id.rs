@@ -39,8 +39,8 @@ impl UniqueIdKind {
 }
 
 /// A unique id: four letters for the kind and more after them; those that Keyward mints have 17 of
-/// `A–Z2–7`. It is never used again, so a principal made anew under an old name does not inherit
-/// what names the old one.
+/// `A–Z2–7`. It is never used again, so a principal created again under an old name does not
+/// inherit what names the old one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UniqueId(Box<str>);

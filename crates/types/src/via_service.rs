@@ -13,7 +13,7 @@ use crate::{alias::AliasName, region::Region};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ActingService {
     name: &'static str,
-    /// The alias of its AWS managed key, after `alias/aws/`; none if it has none.
+    /// The alias of its AWS managed key, after `alias/aws/`; `None` if it has none.
     managed_key: Option<&'static str>,
     /// What it is called in the policy of that key.
     title: &'static str,
@@ -115,7 +115,7 @@ impl ActingService {
         self.name
     }
 
-    /// The alias of its AWS managed key, after `alias/aws/`; none if it has none.
+    /// The alias of its AWS managed key, after `alias/aws/`; `None` if it has none.
     pub const fn managed_key(&self) -> Option<&'static str> {
         self.managed_key
     }
@@ -125,7 +125,7 @@ impl ActingService {
         self.title
     }
 
-    /// Whether it stands in `aws:CalledVia`, which few services support.
+    /// Whether it is in `aws:CalledVia`, which few services support.
     pub const fn is_in_called_via(&self) -> bool {
         self.called_via
     }

@@ -170,7 +170,7 @@ impl Vpcs {
     }
 }
 
-/// The Region of an Availability Zone; none if it is not named as one.
+/// The Region of an Availability Zone; `None` if it is not named as one.
 pub fn region_of(zone: &str) -> Option<&str> {
     let (region, letter) = zone.split_at_checked(zone.len().checked_sub(1)?)?;
     let is_zone = letter.bytes().all(|byte| byte.is_ascii_lowercase())

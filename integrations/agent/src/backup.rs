@@ -199,7 +199,8 @@ impl Made {
         known.filter(|backup| has_been(*backup, now)).max()
     }
 
-    /// When the last attempt failed, why, and whether somebody has made it by hand; none if it did not fail.
+    /// When the last attempt failed, why, and whether somebody has made it by hand; `None` if it did not
+    /// fail.
     pub fn failure(&self) -> Option<(Timestamp, &str, bool)> {
         let by_hand = self.by_hand.as_ref();
         let by_hand = by_hand.and_then(|by_hand| Some((by_hand.at, by_hand.failure.as_ref()?)));

@@ -10,7 +10,7 @@ use crate::{
 /// How a volume is to be served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Export {
-    /// On which targets; none if it is not served at all.
+    /// On which targets; `None` if it is not served at all.
     pub targets: Vec<Target>,
     /// Whether its files can be used. If not, clients are answered that there is an I/O error.
     pub open: bool,

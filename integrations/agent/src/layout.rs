@@ -119,7 +119,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The state directory that an agent has used before; none if there is none there.
+    /// The state directory that an agent has used before; `None` if there is none there.
     ///
     /// # Errors
     /// As for [`open`](Self::open).

@@ -14,7 +14,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// What is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Local {
-    /// How far it is, as is noted down on disk; none if nothing is.
+    /// How far it is, as is noted down on disk; `None` if nothing is.
     pub stage: Option<Stage>,
     /// For which generation of what is wanted its image is, if there is one.
     pub generation: u64,

@@ -118,8 +118,8 @@ pub fn at_once(local: &Local, now: Monotonic) -> Option<Step> {
     (local.may_be_cut_off(now) && local.runs == Runs::Remains).then_some(Step::CutOff)
 }
 
-/// The next step with a volume; none if there is nothing to do now. The server has named the volume, or has not:
-/// no step is planned before it has been asked.
+/// The next step with a volume; `None` if there is nothing to do now. The server has named the volume, or has
+/// not: no step is planned before it has been asked.
 pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<Step> {
     if let Some(step) = at_once(local, now) {
         return Some(step);

@@ -37,10 +37,10 @@ pub struct Report {
     /// What is wrong, for the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// All mount targets that are served or cannot be; none if nothing is known of them yet.
+    /// All mount targets that are served or cannot be; `None` if nothing is known of them yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub targets: Option<Vec<TargetReport>>,
-    /// How its backups are; none if there is nothing to tell.
+    /// How its backups are; `None` if there is nothing to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupReport>,
 }

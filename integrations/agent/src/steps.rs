@@ -31,7 +31,7 @@ pub trait Machine {
     /// Makes the image of a volume, with an empty file system, and attaches it.
     ///
     /// # Errors
-    /// When it cannot be made, or cannot be attached.
+    /// When it cannot be created, or cannot be attached.
     fn make(&self, note: &Note, wanted: &Wanted) -> Result<(), Self::Error>;
 
     /// Attaches a volume. What a killed process has left of it is taken away first.

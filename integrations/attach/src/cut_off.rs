@@ -108,7 +108,7 @@ pub fn cut_off(place: &VolumeDir, patience: Duration) -> CutOff {
     done
 }
 
-/// Answers whether a file system was shut down, and nothing if somebody may still wait for the process that
+/// Returns whether a file system was shut down, and nothing if somebody may still wait for the process that
 /// serves.
 fn shut_down_and_abort(
     place: &VolumeDir,
@@ -136,7 +136,7 @@ fn shut_down_and_abort(
 
 /// All mounts of a device have one file system. It is enough to shut it down through one of them, and no
 /// error to do it again. If it is mounted, but not here, the way leads through a process that has it open
-/// or mounted. Answers whether there was something to shut down.
+/// or mounted. Returns whether there was something to shut down.
 fn shut_down(device: &LoopDevice) -> Result<bool, Error> {
     let node = device.node();
     let number = device.device_number().at(Step::ShutDown, node)?;
@@ -223,7 +223,7 @@ fn abort_connection(
     Ok(())
 }
 
-/// Answers whether all was unmounted and the loop device let go.
+/// Returns whether all was unmounted and the loop device let go.
 fn take_away(device: &LoopDevice, is_shut: bool, done: &mut CutOff) -> bool {
     let node = device.node();
     let mounts = device.mounts().at(Step::Unmount, node);
@@ -251,7 +251,7 @@ fn take_away(device: &LoopDevice, is_shut: bool, done: &mut CutOff) -> bool {
     unbound.is_some()
 }
 
-/// Lazily where it is in use. Answers whether it is out of sight.
+/// Lazily where it is in use. Returns whether it is out of sight.
 fn unmount(mount: &Mount, step: Step, done: &mut CutOff) -> bool {
     let point = &mount.point;
     match mount.unmount(false) {

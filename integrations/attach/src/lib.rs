@@ -4,10 +4,9 @@
 //! Blocks ── served as ──▶ one file of a FUSE mount ── bound to ──▶ loop device ── mounted as ──▶ ext4
 //! ```
 //!
-//! [`blocks::Blocks`] is what the caller supplies; nothing here knows what stands behind it. An image file in plaintext
-//! needs none, and is bound to the loop device as it is ([`volume_dir::VolumeDir::of_image`]). ext4 gives it
-//! names, locks, links and `mmap`, and the kernel's page cache is above it, so that what is read often
-//! costs nothing.
+//! [`blocks::Blocks`] is what the caller supplies; nothing here knows what comes after it. An image file in plaintext
+//! needs none, and is bound to the loop device as it is ([`volume_dir::VolumeDir::of_image`]). ext4 gives it names,
+//! locks, links and `mmap`, and the kernel's page cache is above it, so that what is read often costs nothing.
 //!
 //! - [`volume_dir::VolumeDir`] is a private directory for one volume. What happens to a volume is tied to this
 //!   directory and to nothing else.

@@ -250,7 +250,7 @@ impl LoopDevice {
         ioctl::resize_loop_device(self.open()?)
     }
 
-    /// Lets go of the file, through an open handle of the device. Answers whether the device is free; if
+    /// Lets go of the file, through an open handle of the device. Returns whether the device is free; if
     /// somebody has it open or mounted, the kernel frees it when they have closed it.
     pub(crate) fn unbind(&self, open: File) -> io::Result<bool> {
         // While it is open, nobody can bind it to something else.

@@ -86,7 +86,7 @@ pub(crate) fn is_in(device: DeviceNumber, from: impl AsFd, path: &Path) -> io::R
     Ok((found.stx_dev_major, found.stx_dev_minor) == device)
 }
 
-/// The device of the file system that is mounted at exactly this path; none if nothing is.
+/// The device of the file system that is mounted at exactly this path; `None` if nothing is.
 pub(crate) fn device_of(path: &Path) -> io::Result<Option<DeviceNumber>> {
     Ok(at(path)?.first().map(|mount| mount.device))
 }

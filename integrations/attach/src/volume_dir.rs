@@ -52,7 +52,7 @@ pub(crate) struct Binding {
     pub(crate) boot: String,
     /// The number that the kernel gave the device when it was bound, and gives to nothing else (`diskseq`).
     pub(crate) sequence: u64,
-    /// The FUSE connection through which the file is served; none for an image.
+    /// The FUSE connection through which the file is served; `None` for an image.
     pub(crate) connection: Option<u32>,
 }
 
@@ -150,7 +150,7 @@ impl VolumeDir {
         Ok(Lock(file))
     }
 
-    /// The lock of whoever does a step; waits for it.
+    /// The lock of the one who does a step; waits for it.
     pub(crate) fn lock_steps(&self) -> Result<Lock, Error> {
         let path = self.path.join(STEPS_LOCK);
         let file = open_private(&path).at(Step::VolumeDir, &path)?;

@@ -13,10 +13,10 @@ use crate::{
 /// A failure. Each message says what to do, where something can be done.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// A text is no name of a copy.
+    /// A text is not a name of a copy.
     #[error(transparent)]
     Name(#[from] NotName),
-    /// A text is no place.
+    /// A text is not a place.
     #[error("`{place}` is not a place for copies: {why}")]
     Place {
         /// The text.

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// The most bytes of either part of a copy's name.
 const MAX_PART: usize = 100;
 
-/// A text is no name of a copy.
+/// A text is not a name of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "`{0}` is not the name of a copy: that is VOLUME/NAME, each of at most 100 letters, digits, `.`, `_` and `-`, beginning with a letter or a digit"

@@ -62,7 +62,7 @@ impl Pieces {
         u64::from(index) * u64::from(self.piece_bytes)
     }
 
-    /// How many bytes a piece has; none if there is no such piece.
+    /// How many bytes a piece has; `None` if there is no such piece.
     pub(crate) fn length(self, index: u32) -> u64 {
         let rest = self.image_bytes.saturating_sub(self.start(index));
         rest.min(u64::from(self.piece_bytes))

@@ -88,7 +88,8 @@ enum Event {
 struct Asking {
     /// When.
     at: Monotonic,
-    /// About which wrapped key of a volume that is served; none if the one in the image was read first.
+    /// About which wrapped key of a volume that is served; `None` if the one in the image was read
+    /// first.
     wrapped: Option<Vec<u8>>,
 }
 

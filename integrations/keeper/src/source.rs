@@ -12,7 +12,7 @@ use crate::identity::Identity;
 /// Who unwraps it.
 #[derive(Clone, Debug)]
 pub enum KeySource {
-    /// KMS, asked with the credentials of whoever attaches the volume.
+    /// KMS, asked with the credentials of the one who attaches the volume.
     Kms(Connect),
     /// The server of an agent, which asks KMS as the service that the volume belongs to.
     Agent(Assigned),

@@ -108,7 +108,8 @@ pub(crate) struct ConnectionSlot {
     taken: Arc<Mutex<Taken>>,
 }
 
-/// Resolves, with an error, when the place was given to somebody else; never once the connection is no stranger's.
+/// Resolves, with an error, when the place was given to somebody else; never once the connection is not a
+/// stranger's.
 #[derive(Debug, Default)]
 pub(crate) struct Displaced(Option<oneshot::Receiver<()>>);
 
@@ -197,7 +198,7 @@ impl Taken {
         self.open.len() < limits.connections || self.displace(OfClient::replaceable)
     }
 
-    /// Ends the oldest of whoever has most; among clients with as many, the oldest of all.
+    /// Ends the oldest of the one who has most; among clients with as many, the oldest of all.
     fn displace(&mut self, number_and_oldest: impl Fn(&OfClient) -> Option<(usize, u64)>) -> bool {
         let clients = self.by_client.iter();
         let oldest = clients.filter_map(|(client, of_client)| {

@@ -75,8 +75,8 @@ impl Records {
         }
     }
 
-    /// Takes some bytes of the stream and passes on what they contain. All bytes are used, unless they are no
-    /// records.
+    /// Takes some bytes of the stream and passes on what they contain. All bytes are used, unless they are
+    /// not records.
     pub(crate) fn feed(
         &mut self,
         mut bytes: &[u8],

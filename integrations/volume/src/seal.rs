@@ -60,8 +60,8 @@ pub(crate) struct Keys {
     superblock: ArenaSecret,
 }
 
-/// What a data key of a volume is recognized by. It is no secret: it tells nothing of the key, and cannot be made
-/// without it. It stays the same when the key is wrapped anew.
+/// What a data key of a volume is recognized by. It is not a secret: it tells nothing of the key, and cannot be
+/// created without it. It stays the same when the key is wrapped anew.
 ///
 /// # Errors
 /// When the key does not have 32 bytes.

@@ -98,7 +98,7 @@ impl Node {
         }
     }
 
-    /// The bytes of the page, which stands at this place in its level.
+    /// The bytes of the page, which is at this place in its level.
     pub(crate) fn render(&self, index: u64) -> Box<[u8; BLOCK_BYTES]> {
         let mut out = Vec::with_capacity(BLOCK_BYTES);
         match self {

@@ -109,7 +109,7 @@ pub struct GetAccessKeyLastUsed {
     id: String,
 }
 
-/// A key of the caller's account, and the ARN of its owner; none if there is no such key.
+/// A key of the caller's account, and the ARN of its owner; `None` if there is no such key.
 #[derive(Debug)]
 pub struct FoundKey {
     key: Option<Arc<AccessKeyUnit>>,

@@ -66,7 +66,7 @@ enum Detail {
 pub struct Details(Page<Detail>);
 
 impl Detail {
-    /// Where it stands in the order: users, groups, roles, then policies.
+    /// Where it is in the order: users, groups, roles, then policies.
     fn key(&self) -> String {
         match self {
             Self::User { record, .. } => format!("1/{}", record.name),

@@ -1,5 +1,5 @@
-//! Who is in which group. A membership stands in both heads and in an index: in the user's record,
-//! as a number in the group's, and as an entry under the group that names the user.
+//! Who is in which group. A membership is in both heads and in an index: in the user's record, as a
+//! number in the group's, and as an entry under the group that names the user.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddUserToGroup.html>
 

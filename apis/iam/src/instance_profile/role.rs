@@ -1,5 +1,5 @@
-//! The role in an instance profile: put in, taken out. It stands in the profile's record, and an
-//! index says the same under the role.
+//! The role in an instance profile: put in, taken out. It is in the profile's record, and an index
+//! says the same under the role.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html>
 

@@ -150,7 +150,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern; none if it has several `*`.
+    /// Reads a pattern; `None` if it has several `*`.
     pub fn parse(text: &str) -> Option<Self> {
         let (head, tail) = match text.split_once('*') {
             Some((head, tail)) => (head, Some(tail.to_owned())),

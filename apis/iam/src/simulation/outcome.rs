@@ -162,8 +162,8 @@ impl SimulatedQuestion<'_> {
         }
     }
 
-    /// The statements of identity policies and of the resource's own that determine the result:
-    /// all that deny, or all that allow. That nothing allows is no statement's doing.
+    /// The statements of identity policies and of the resource's own that determine the result: all
+    /// that deny, or all that allow. That nothing allows is not a statement's doing.
     fn matched(&self, sources: &Sources, policies: Policies<'_>, verdict: Verdict) -> Vec<Matched> {
         let denies = match verdict {
             Verdict::Allowed => false,

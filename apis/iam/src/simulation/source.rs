@@ -146,7 +146,7 @@ pub struct Sources {
     pub boundary: Option<Source>,
     /// Service control policies by level.
     pub organization: Vec<Vec<Source>>,
-    /// The user, or a session of the role; none for a group or for policies alone.
+    /// The user, or a session of the role; `None` for a group or for policies alone.
     pub principal: Option<Principal>,
     /// Its tags.
     pub tags: Vec<Tag>,

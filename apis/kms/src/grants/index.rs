@@ -266,7 +266,7 @@ impl<'a> GrantPaths<'a> {
 }
 
 /// The last segment of an entry for CreateGrant: the grant's operations, as eight hexadecimal
-/// digits, stand before its id, so that grants with the same ones stand together.
+/// digits, come before its id, so that grants with the same ones stand together.
 fn entry_of_parent(grant: &GrantRecord) -> String {
     format!("{:08x}-{}", grant.terms.operations.bits(), grant.id)
 }
@@ -304,7 +304,7 @@ pub fn retirable_by(
     ))
 }
 
-/// Everything in a Region that a service may retire: `ACCOUNT/KEY/GRANT` of each stands below.
+/// Everything in a Region that a service may retire: `ACCOUNT/KEY/GRANT` of each is below.
 ///
 /// # Errors
 /// When the name is none of a service.

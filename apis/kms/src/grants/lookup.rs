@@ -38,7 +38,7 @@ pub struct FoundGrant {
     pub revision: Option<Revision>,
 }
 
-/// A grant with where it stands in the store's history.
+/// A grant with where it is in the store's history.
 #[derive(Clone, Debug)]
 pub struct StoredGrant {
     /// The record.
@@ -58,7 +58,7 @@ pub struct Shapes(Vec<KnownShape>);
 pub struct KnownShape {
     /// The shape.
     pub shape: Shape,
-    /// Where it stands.
+    /// Where it is.
     pub path: Path,
     /// The revision at which it was last written.
     pub revision: Revision,

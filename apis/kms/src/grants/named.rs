@@ -11,7 +11,7 @@ use keyward_types::{
 use crate::{Cx, grants::party::Party};
 
 impl Cx<'_> {
-    /// The party that an ARN names today. None if there is none such, or the ARN is none of a
+    /// The party that an ARN names today. `None` if there is none such, or the ARN is none of a
     /// principal. A service can name itself, and nobody else a service.
     ///
     /// # Errors
@@ -79,8 +79,8 @@ impl Cx<'_> {
         })
     }
 
-    /// What stands in paths for the party that a filter names: by its ARN or, as listings show one
-    /// that is gone, by its unique id.
+    /// The path segment for the party that a filter names: by its ARN or, as listings show one that
+    /// is gone, by its unique id.
     ///
     /// # Errors
     /// When it cannot be looked up.

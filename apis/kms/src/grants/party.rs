@@ -1,5 +1,5 @@
-//! Whom a grant names, bound to what nobody can take over: a user, role or session made anew under
-//! an old name is a stranger to the grants of the old one.
+//! Whom a grant names, bound to what nobody can take over: a user, role or session created again
+//! under an old name is a stranger to the grants of the old one.
 
 use std::borrow::Cow;
 
@@ -303,7 +303,7 @@ mod tests {
                 );
             }
         }
-        // But for a session of a role made anew: a key policy names it, a grant does not.
+        // But for a session of a role created again: a key policy names it, a grant does not.
         let namesake = Principal::role_session(aws, account, ("/ops/", "Admin", gone), "s");
         assert!(parties.iter().all(|(party, _)| {
             party

@@ -31,7 +31,7 @@ pub struct GrantRecord {
     pub key: KeyId,
     /// The name that its maker gave it, if any.
     pub name: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// The account that made it.
     pub issuing_account: AccountId,

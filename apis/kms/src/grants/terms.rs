@@ -154,7 +154,7 @@ pub enum ContextShape {
 }
 
 impl Shape {
-    /// The bucket that the request falls into; none if no constraint of this shape can hold.
+    /// The bucket that the request falls into; `None` if no constraint of this shape can hold.
     pub fn bucket(&self, asked: &GrantQuestion<'_>) -> Option<Bucket> {
         let source = if self.source_arn {
             Some(asked.source_arn()?)

@@ -244,7 +244,7 @@ async fn destroy(
     Ok(())
 }
 
-/// Commits a changed key with what else belongs to the change, and its event. Answers whether that was
+/// Commits a changed key with what else belongs to the change, and its event. Returns whether that was
 /// done: if somebody changed the key meanwhile, the next round looks at it anew.
 async fn commit(
     cx: &WorkerContext,

@@ -16,8 +16,8 @@ use crate::grants::{
     lookup::stored,
 };
 
-/// How many grants one batch of the sweeper removes, each with what stands below the account of
-/// its retiring principal.
+/// How many grants one batch of the sweeper removes, each with what is below the account of its
+/// retiring principal.
 const AT_ONCE: usize = MAX_BATCH_CHANGES / 2;
 
 /// Removes what is left of the grants of destroyed keys. It can stop anywhere and go on later.
@@ -71,7 +71,7 @@ async fn sweep_key(cx: &WorkerContext, key: &KeyArn) -> Result<(), SweepError> {
         }
         let mut batch = cx.batch();
         for record in &page {
-            // What stands below other accounts is known from the grant only.
+            // What is below other accounts is known from the grant only.
             let grant = stored(record)?.record;
             if let Some(path) = places.retirable_of(&grant).map_err(ReadError::from)? {
                 batch.delete(path, Precondition::Any)?;

@@ -46,7 +46,7 @@ impl Cx<'_> {
         Ok(found)
     }
 
-    /// The last segments of what stands below a prefix, so many at most.
+    /// The last segments of what is below a prefix, so many at most.
     async fn last_segments(
         &self,
         prefix: &Prefix,

@@ -23,7 +23,7 @@ const ANONYMOUS: &str = "anonymous";
 const ANY_SESSION: &str = "any-session";
 
 impl Cx<'_> {
-    /// Somebody of the caller's own account, by ARN or unique id, or a service by its name; none
+    /// Somebody of the caller's own account, by ARN or unique id, or a service by its name; `None`
     /// if there is nobody like that here.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ impl KeywardFault {
         Self::client(&format!("The client's certificate proves nobody: {reason}"))
     }
 
-    /// A volume stands twice in a report.
+    /// A volume occurs twice in a report.
     pub fn twice(volume: &VolumeId) -> Self {
         let message = format!("{volume} must not occur twice in a report.");
         Self::Kms(KmsFault::validation(message))

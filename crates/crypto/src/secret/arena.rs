@@ -68,7 +68,7 @@ impl Arena {
     /// Maps and locks an arena of at least `bytes` bytes.
     ///
     /// # Errors
-    /// When there is no memory. That it cannot be locked is no error but stands in the report.
+    /// When there is no memory. That it cannot be locked is no error but is in the report.
     pub fn new(bytes: usize) -> Result<(Self, ArenaReport), ArenaError> {
         let slots = bytes.div_ceil(SLOT_BYTES).max(1);
         let bytes = slots * SLOT_BYTES;

@@ -1,4 +1,4 @@
-//! What `keyward-crypto` promises, held against published vectors and the compiler.
+//! What `keyward-crypto` promises, compared with published vectors and the compiler.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod arena;

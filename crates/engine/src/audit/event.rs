@@ -2,8 +2,8 @@
 //!
 //! The members are CloudTrail's
 //! (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>);
-//! `keyward` is ours: every decision with the statement that decided and the context it was made
-//! in, the generations of the policies in play, and what changed.
+//! `keyward` is ours: every decision with the statement that decided and the context it was made in, the
+//! generations of the policies that take part, and what changed.
 
 mod identity;
 mod of_service;
@@ -34,7 +34,7 @@ const EVENT_VERSION: &str = "1.11";
 /// What is known of a request before its operation runs.
 #[derive(Debug)]
 pub struct Circumstances<'a> {
-    /// Who asks.
+    /// The caller.
     pub caller: &'a Caller,
     /// For whose resource, if a service calls by itself.
     pub source: &'a Source,
@@ -56,7 +56,7 @@ pub struct Circumstances<'a> {
     pub audience: Audience<'a>,
 }
 
-/// One changed path with its new generation, or none if it was deleted.
+/// One changed path with its new generation, or `None` if it was deleted.
 pub type ChangedPath = (String, Option<Generation>);
 
 /// The operation that an event names.
@@ -432,7 +432,7 @@ impl Told<'_> {
     }
 }
 
-/// What decides for a session and rests nowhere else: its tags and policies.
+/// What decides for a session and is stored nowhere else: its tags and policies.
 fn session_policies(given: &mut Writer<'_>, session: &SessionUnit) {
     if !session.tags().is_empty() {
         given.object("tags", |tags| {

@@ -67,7 +67,7 @@ impl Ledger {
         &self.frontier
     }
 
-    /// The head that stands in the store.
+    /// The head that is in the store.
     pub fn head(&self) -> Head {
         self.inner.lock().kept
     }

@@ -38,7 +38,7 @@ const GATHER: Duration = Duration::from_millis(20);
 struct Waiting {
     revision: Revision,
     path: Path,
-    /// With the generation of its record. None if the trail has it already, and it only has to be
+    /// With the generation of its record. `None` if the trail has it already, and it only has to be
     /// removed.
     line: Option<(Generation, Vec<u8>)>,
 }
@@ -185,14 +185,14 @@ impl Relay {
         Ok(waiting)
     }
 
-    /// Copies whatever stands in the outbox, in the store's order; also what was copied before a
-    /// crash and only has to be removed.
+    /// Copies whatever is in the outbox, in the store's order; also what was copied before a crash
+    /// and only has to be removed.
     async fn copy_all(&mut self, complete_to: Revision) -> Result<(), RelayError> {
         let prefix = paths::all_outbox();
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut after: Option<Path> = None;
-        // What is read here is removed, so nobody may write over it any more; what is held stands
-        // there still and is read as well.
+        // What is read here is removed, so nobody may write over it any more; what is held is there
+        // still and is read as well.
         self.held.clear();
         self.remove_free().await?;
         loop {
@@ -272,7 +272,7 @@ impl Relay {
                 if held.kept && self.places.give_back(&path) {
                     continue;
                 }
-                // Not another one that has come to stand there meanwhile.
+                // Not another one that has been written there meanwhile.
                 let removed = removal.delete(path, Precondition::At(revision));
                 removed.map_err(|_| RelayError::Path)?;
             }
@@ -294,7 +294,7 @@ impl Relay {
         remove_free(&self.node, &self.places).await
     }
 
-    /// Removes what stands in doubtful places and is on the trail. What is not, the feed brings.
+    /// Removes what is in doubtful places and is on the trail. What is not, the feed brings.
     async fn look_at_doubtful(&self) -> Result<(), RelayError> {
         let sealed = self.node.sealed();
         for path in self.places.doubtful() {

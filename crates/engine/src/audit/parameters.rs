@@ -216,7 +216,7 @@ pub(super) fn value_of(written: &[u8]) -> &[u8] {
 }
 
 impl Shown {
-    /// Writes a value; answers whether it is one of this kind.
+    /// Writes a value; returns whether it is one of this kind.
     fn write(self, value: &Value<'_>, slot: Slot<'_>) -> bool {
         match (self, value) {
             (Self::Integer, Value::Number(number)) => match number.as_integer() {

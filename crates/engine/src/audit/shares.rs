@@ -1,5 +1,5 @@
 //! Whom a request is told to besides its caller's account: each account whose resource it was
-//! allowed to use has an event of its own, and one `sharedEventID` stands in all of them.
+//! allowed to use has an event of its own, and one `sharedEventID` is in all of them.
 //!
 //! What was denied is told to the caller's account alone.
 

@@ -125,8 +125,8 @@ impl InPlay<'_> {
         self.scps.iter().map(SmallVec::as_slice).collect()
     }
 
-    /// As the evaluator takes them, with what stands around both sides: service control policies
-    /// by level, and the resource control policies.
+    /// As the evaluator takes them, with what is around both sides: service control policies by
+    /// level, and the resource control policies.
     pub fn policies<'p>(
         &'p self,
         scps: &'p [&'p [Attached<'p>]],

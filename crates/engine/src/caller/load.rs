@@ -58,7 +58,7 @@ impl Agent {
 }
 
 impl Caller {
-    /// The caller whose signature with this access key was verified; none if its owner is gone.
+    /// The caller whose signature with this access key was verified; `None` if its owner is gone.
     ///
     /// # Errors
     /// When the owner or a policy of it cannot be read, or is missing: it may have denied.
@@ -114,8 +114,8 @@ impl Caller {
             .map(Some)
     }
 
-    /// The caller whose signature with these temporary credentials was verified; none if the
-    /// user or role is gone.
+    /// The caller whose signature with these temporary credentials was verified; `None` if the user
+    /// or role is gone.
     ///
     /// # Errors
     /// As [`of_access_key`](Self::of_access_key).
@@ -300,7 +300,7 @@ impl Caller {
     }
 }
 
-/// The identity of a session and whose policies speak for it; none if user or role are gone.
+/// The identity of a session and whose policies speak for it; `None` if user or role are gone.
 async fn subject(
     directory: &Directory,
     (partition, account): Home,

@@ -19,7 +19,7 @@ pub trait OfAccounts: std::fmt::Debug + Send + Sync {
     /// Adds it to the batch that creates an account.
     ///
     /// # Errors
-    /// When it cannot be made, or the batch has no room for it.
+    /// When it cannot be created, or the batch has no room for it.
     fn put(
         &self,
         batch: &mut SealedBatch,
@@ -31,7 +31,7 @@ pub trait OfAccounts: std::fmt::Debug + Send + Sync {
 /// Writes a new account with what APIs keep for it, and which organization it is in.
 ///
 /// # Errors
-/// When a key cannot be made, or the batch has no room.
+/// When a key cannot be created, or the batch has no room.
 pub fn put(
     batch: &mut SealedBatch,
     record: &AccountRecord,

@@ -23,7 +23,7 @@ use crate::directory::{reserved::SERVICE_LINKED_PATH, units::identity::ManagedPo
 /// One of AWS's own policies.
 #[derive(Clone, Debug)]
 pub struct AwsPolicy {
-    /// Path and name, as they stand in the ARN.
+    /// Path and name, as they are in the ARN.
     place: &'static str,
     /// Its name.
     pub name: &'static str,
@@ -33,7 +33,7 @@ pub struct AwsPolicy {
     pub id: UniqueId,
     /// The number of the version that decides.
     pub version: u32,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// When the version that decides was made.
     pub updated: Timestamp,
@@ -43,7 +43,7 @@ pub struct AwsPolicy {
 }
 
 impl AwsPolicy {
-    /// Reads a line of the table; none if it has not the table's form.
+    /// Reads a line of the table; `None` if it has not the table's form.
     fn read(line: &'static str) -> Option<Self> {
         let mut columns = line.split('\t');
         let place = columns.next()?;

@@ -384,7 +384,7 @@ impl Directory {
             .await
     }
 
-    /// The hash that stands in paths for an issuer.
+    /// The hash in paths for an issuer.
     pub fn oidc_provider_hash(&self, (partition, account): Home, host_and_path: &str) -> NameHash {
         let home = paths::name_home(partition, account);
         let sealed = self.node().sealed();

@@ -67,7 +67,7 @@ impl Organizations {
 }
 
 impl Directory {
-    /// An account's place in its organization; none if it is in none, or if there is no such
+    /// An account's place in its organization; `None` if it is in none, or if there is no such
     /// account. It costs one look-up in a cache to know that.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl Directory {
             .await
     }
 
-    /// The hash that stands in paths for an e-mail address.
+    /// The hash in paths for an e-mail address.
     pub fn email_hash(&self, partition: Partition, email: &str) -> NameHash {
         email_hash(self.node().sealed(), partition, email)
     }
@@ -180,8 +180,8 @@ impl Directory {
     }
 }
 
-/// The hash that stands in paths for an e-mail address: addresses are the same whatever their
-/// case, and unique in a partition.
+/// The hash in paths for an e-mail address: addresses are the same whatever their case, and unique
+/// in a partition.
 pub fn email_hash(sealed: &Sealed, partition: Partition, email: &str) -> NameHash {
     sealed.name_hash(partition.as_str(), "account email", &email.to_lowercase())
 }

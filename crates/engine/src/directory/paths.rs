@@ -20,21 +20,21 @@ use keyward_types::{
 
 /// The place of what belongs to an account in no Region.
 const GLOBAL: Segment<'static> = Segment::word("global");
-/// What stands in paths for users.
+/// The path segment for users.
 pub const USER: Segment<'static> = Segment::word("user");
-/// What stands in paths for roles.
+/// The path segment for roles.
 pub const ROLE: Segment<'static> = Segment::word("role");
-/// What stands in paths for groups.
+/// The path segment for groups.
 pub const GROUP: Segment<'static> = Segment::word("group");
-/// What stands in paths for customer managed policies.
+/// The path segment for customer managed policies.
 pub const POLICY: Segment<'static> = Segment::word("policy");
-/// What stands in paths for OpenID Connect providers.
+/// The path segment for OpenID Connect providers.
 pub const OIDC_PROVIDER: Segment<'static> = Segment::word("oidc-provider");
-/// What stands in paths for what a managed policy is attached to.
+/// The path segment for what a managed policy is attached to.
 pub const POLICY_ATTACHMENT: Segment<'static> = Segment::word("policy-attachment");
-/// What stands in paths for organizations.
+/// The path segment for organizations.
 pub const ORGANIZATION: Segment<'static> = Segment::word("organization");
-/// What stands before the places of events on their way to the trail.
+/// What comes before the places of events on their way to the trail.
 const OUTBOX: Segment<'static> = Segment::word("outbox");
 
 /// A word as a segment, checked when it is compiled.
@@ -49,8 +49,8 @@ macro_rules! word {
 #[derive(Debug)]
 pub struct Spelled(ArrayString<LONGEST_SPELLED>);
 
-/// More bytes than any path has that units of the hot path stand at: access key ids and unique ids
-/// have at most 128, and what stands before them is shorter.
+/// More bytes than any path has that units of the hot path are at: access key ids and unique ids
+/// have at most 128, and what comes before them is shorter.
 const LONGEST_SPELLED: usize = 256;
 
 impl Spelled {
@@ -205,7 +205,7 @@ pub fn oidc_provider(partition: Partition, account: AccountId, hash: &NameHash) 
     global(partition, account, [OIDC_PROVIDER, hash.into()])
 }
 
-/// A service that was given credentials, in the account that they stand in.
+/// A service that was given credentials, in the account that they are in.
 pub fn service(partition: Partition, account: AccountId, name: &str) -> Result<Path, PathError> {
     let rest = [word!("service"), Segment::parse(name)?];
     Ok(global(partition, account, rest))
@@ -289,7 +289,7 @@ pub fn resource_policy(region: Region, account: AccountId, id: &VolumeId) -> Pat
 /// A record of an API's own in a Region, by an id that is only text yet.
 ///
 /// # Errors
-/// When the id is no segment of a path.
+/// When the id is not a segment of a path.
 pub fn of_kind(
     region: Region,
     account: AccountId,
@@ -338,7 +338,7 @@ pub fn clock() -> Path {
     Path::of([word!("clock")])
 }
 
-/// The path of a record that belongs to an account in no Region, by what stands behind these two: the
+/// The path of a record that belongs to an account in no Region, by what comes after these two: the
 /// kind of the record, and what tells it from others of the kind.
 pub fn global<const N: usize>(
     partition: Partition,
@@ -358,7 +358,7 @@ pub fn below_global<const N: usize>(
     Prefix::below(&global(partition, account, rest))
 }
 
-/// The path of a record that belongs to an account in a Region, by what stands behind these two.
+/// The path of a record that belongs to an account in a Region, by what comes after these two.
 pub fn scoped<const N: usize>(region: Region, account: AccountId, rest: [Segment<'_>; N]) -> Path {
     let home = [region.partition().into(), (&account).into(), region.into()];
     Path::of(home.into_iter().chain(rest))

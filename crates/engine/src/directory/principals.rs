@@ -27,7 +27,7 @@ pub enum PrincipalBinding {
 }
 
 impl Directory {
-    /// Looks a principal up, as it stands in a document of that partition.
+    /// Looks a principal up, as it is in a document of that partition.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -176,7 +176,7 @@ impl Directory {
         Ok(today)
     }
 
-    /// Today's ARN of the user or role with that unique id; none if it is gone.
+    /// Today's ARN of the user or role with that unique id; `None` if it is gone.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use self::identity::ManagedPolicyRef;
 
-/// A record that is no JSON of its type, or of a version this build does not know.
+/// A record that is not JSON of its type, or of a version this build does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("a record cannot be read")]
 pub struct RecordError(#[source] serde_json::Error);
@@ -44,7 +44,7 @@ pub fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, RecordError> {
 /// Reads a record's bytes.
 ///
 /// # Errors
-/// When they are no JSON of that type.
+/// When they are not JSON of that type.
 pub fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, RecordError> {
     serde_json::from_slice(bytes).map_err(RecordError)
 }
@@ -86,7 +86,7 @@ pub struct AccountRecord {
     pub account: AccountId,
     /// The partition it lives in.
     pub partition: Partition,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// The access keys of its root user.
     pub root_access_keys: Vec<AccessKeyId>,
@@ -117,7 +117,7 @@ pub struct UserRecord {
     pub name: String,
     /// The user's path, `/` at both ends.
     pub path: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Its tags, in the order given.
     pub tags: Vec<Tag>,
@@ -194,7 +194,7 @@ pub struct AccessKeyRecord {
     pub owner: AccessKeyOwner,
     /// Whether it is in use (`Active`) or not (`Inactive`).
     pub active: bool,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// The secret, wiped when the record is dropped.
     pub secret: SecretText,

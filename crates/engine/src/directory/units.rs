@@ -27,7 +27,7 @@ pub struct AccessKeyUnit {
 }
 
 impl AccessKeyUnit {
-    /// The unit of an access key whose secret stands in the arena.
+    /// The unit of an access key whose secret is in the arena.
     pub(crate) fn new(
         record: &AccessKeyRecord,
         secret: ArenaSecret,

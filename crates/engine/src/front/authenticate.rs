@@ -63,9 +63,7 @@ impl Proven {
         let issuer = token.issuer().strip_prefix("https://");
         let is_listed = record.client_ids.iter().any(|id| id == token.audience());
         if issuer != Some(record.host_and_path.as_str()) || !is_listed {
-            return Err(Internal::new(
-                "a token was issued by another provider",
-            ));
+            return Err(Internal::new("a token was issued by another provider"));
         }
         let identity = WebIdentity::new(home, provider, token);
         let caller = Caller::of_web_identity(&shared.directory, home, identity).await;
@@ -78,7 +76,7 @@ impl Proven {
     }
 
     /// An agent that is about to register, by a token that was created for one in that Region and account;
-    /// none if the token is not good. `hash` is what is kept of the token's secret.
+    /// `None` if the token is not good. `hash` is what is kept of the token's secret.
     ///
     /// # Errors
     /// When the token cannot be looked up.

@@ -62,7 +62,7 @@ impl Front {
         let claim = Claim::parse(&request, Presigned::Refused).map_err(refuse)?;
         let expected = match &target {
             Some(target) => Expected::of(target),
-            // Which of its services it is for stands in the body, so that the claim is believed.
+            // Which of its services it is for is in the body, so that the claim is believed.
             None => Expected::elsewhere(claim.credential().service(), Skew::FifteenMinutes),
         };
         authenticate::look(&self.shared, &claim, expected)

@@ -1,5 +1,5 @@
 //! Which API and operation a request is for: by `X-Amz-Target`, by method and path, or by a Query body's
-//! `Version` and `Action`. The credential scope is held against it later.
+//! `Version` and `Action`. The credential scope is compared with it later.
 
 use std::borrow::Cow;
 
@@ -118,7 +118,7 @@ pub fn target<'a>(
 }
 
 /// Finds what a request is for if its head alone says it: by `X-Amz-Target`, or by method and path of
-/// an API of REST-JSON. None if it is for the body to say.
+/// an API of REST-JSON. `None` if it is for the body to say.
 pub(super) fn by_head<'a>(
     services: &'a Services,
     received: &Received<'a>,

@@ -64,7 +64,7 @@ impl DeclaredKey {
             return self.name.eq_ignore_ascii_case(name);
         };
         let end = chosen.split_once('>').map_or("", |(_, end)| end);
-        // Something stands in between.
+        // Something is in between.
         let Some(most) = name.len().checked_sub(start.len() + end.len() + 1) else {
             return false;
         };

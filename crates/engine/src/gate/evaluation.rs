@@ -52,7 +52,7 @@ pub enum About {
         arn: Box<str>,
         /// The account that owns it.
         account: AccountId,
-        /// The generation of the record that its own policy stands in.
+        /// The generation of the record that its own policy is in.
         policy_generation: Option<Generation>,
     },
 }
@@ -85,7 +85,7 @@ impl About {
         }
     }
 
-    /// The generation of the record that the resource's own policy stands in.
+    /// The generation of the record that the resource's own policy is in.
     pub fn policy_generation(&self) -> Option<Generation> {
         match self {
             Self::Known(known) => Some(known.policy_generation()),
@@ -115,7 +115,7 @@ pub enum Outcome {
 /// What decided.
 #[derive(Debug)]
 pub enum By {
-    /// The root user of the account, where no resource policy is in play.
+    /// The root user of the account, where no resource policy takes part.
     RootUser,
     /// A grant.
     Grant(String),
@@ -132,7 +132,7 @@ impl By {
         }
     }
 
-    /// Whether it is of the resource and its account: a grant, or a policy that stands there.
+    /// Whether it is of the resource and its account: a grant, or a policy that is there.
     pub fn is_the_resources(&self) -> bool {
         match self {
             Self::RootUser => false,

@@ -16,7 +16,7 @@ use crate::{caller::Caller, context::Context, directory::units::organization::Me
 
 /// Something that a permit is asked on.
 pub trait Protected: fmt::Debug + Sync {
-    /// What the policies are asked about; none if a caller that belongs to no account has no such
+    /// What the policies are asked about; `None` if a caller that belongs to no account has no such
     /// resource.
     fn resource(&self, caller: &Caller) -> Option<Resource<'_>>;
 
@@ -43,7 +43,7 @@ pub trait Protected: fmt::Debug + Sync {
         false
     }
 
-    /// The values of the condition keys that describe it; none for keys that do not. `key` is in
+    /// The values of the condition keys that describe it; `None` for keys that do not. `key` is in
     /// lower case.
     fn value(&self, _key: &str, _cx: &Context<'_>) -> Option<Values<'_>> {
         None
@@ -54,12 +54,12 @@ pub trait Protected: fmt::Debug + Sync {
         None
     }
 
-    /// Whether resource control policies are held against it, if the action's service has some.
+    /// Whether resource control policies are compared with it, if the action's service has some.
     fn takes_rcps(&self) -> bool {
         true
     }
 
-    /// How a denial hides whether it exists; none if the caller may know.
+    /// How a denial hides whether it exists; `None` if the caller may know.
     fn hidden_from(&self, _caller: &Caller) -> Option<Named> {
         None
     }
@@ -69,7 +69,7 @@ pub trait Protected: fmt::Debug + Sync {
         None
     }
 
-    /// What events say of it; none if its ARN is all.
+    /// What events say of it; `None` if its ARN is all.
     fn in_events(&self) -> Option<Arc<dyn InEvents>> {
         None
     }

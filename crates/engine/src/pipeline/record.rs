@@ -159,7 +159,7 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Records a fault and counts the request. Answers the fault, or the failure to record it.
+    /// Records a fault and counts the request. Returns the fault, or the failure to record it.
     pub async fn fault(
         &self,
         sent: Option<Sent<'_>>,
@@ -331,7 +331,7 @@ pub(crate) async fn refuse(
     answer(cx, api, &fault)
 }
 
-/// As [`refuse`], counted for a service of that name. Answers the fault, or the failure to record
+/// As [`refuse`], counted for a service of that name. Returns the fault, or the failure to record
 /// it.
 pub(crate) async fn refused(
     cx: &Context<'_>,

@@ -23,7 +23,7 @@ pub async fn relay(front: Front, copied: Copied) {
     }
 }
 
-/// Waits until the events of all changes stand in the trail, for a while; says so if they do not.
+/// Waits until the events of all changes are in the trail, for a while; says so if they do not.
 /// What is left over is copied at the next start.
 pub async fn relayed(front: &Front) {
     const PATIENCE: Duration = Duration::from_secs(5);

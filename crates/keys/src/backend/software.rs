@@ -45,7 +45,7 @@ impl Backend for Software {
     }
 }
 
-/// How long the material of a spec is; none for what is not served yet.
+/// How long the material of a spec is; `None` for what is not served yet.
 fn material_bytes(spec: KeySpec) -> Option<usize> {
     match spec {
         KeySpec::SymmetricDefault => Some(32),

@@ -173,6 +173,8 @@ fn a_keyring_of_another_version_says_what_to_do() {
     ]
     .assert_eq(&error.to_string());
     let error = world.open(br#"{"version":3,"more":true}"#).unwrap_err();
-    expect!["the store was created by a newer version of Keyward (keyring version 3): use that one"]
-        .assert_eq(&error.to_string());
+    expect![
+        "the store was created by a newer version of Keyward (keyring version 3): use that one"
+    ]
+    .assert_eq(&error.to_string());
 }

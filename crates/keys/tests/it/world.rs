@@ -40,7 +40,7 @@ pub struct World {
     pub domain: Arc<DomainKey>,
 }
 
-/// The store of all that stands in a world.
+/// The store of all that is in a world.
 pub const STORE: StoreId = StoreId::from_bytes([0x5a; 16]);
 
 pub fn account() -> AccountId {

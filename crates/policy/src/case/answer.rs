@@ -11,7 +11,7 @@ use crate::{
 pub struct CaseAnswer {
     /// The case's id, if it has one.
     pub id: Option<String>,
-    /// What is decided; none if the case cannot be.
+    /// What is decided; `None` if the case cannot be.
     pub decision: Option<DecisionType>,
     /// The kind of policy that turned an allow into a denial.
     pub blocked_by: Option<&'static str>,
@@ -31,14 +31,14 @@ pub struct CaseAnswer {
 pub struct By {
     /// The policy's or grant's place in the case, such as `identityPolicies[0]`.
     pub policy: String,
-    /// The statement's place in the policy, from 0; none for a grant.
+    /// The statement's place in the policy, from 0; `None` for a grant.
     pub statement: Option<usize>,
     /// The statement's Sid.
     pub sid: Option<String>,
 }
 
 impl By {
-    /// What an allow rests on; none for a root user where no policy is needed.
+    /// What an allow rests on; `None` for a root user where no policy is needed.
     pub(super) fn evidence(evidence: &Evidence) -> Option<Self> {
         match evidence {
             Evidence::Statement(statement) => Some(Self::statement(statement)),

@@ -305,7 +305,7 @@ fn is_action(text: &str) -> bool {
 /// What the action is done to.
 #[derive(Debug)]
 pub(super) struct CaseResource {
-    /// What Resource elements are held against.
+    /// What Resource elements are compared with.
     pub(super) arn: String,
     pub(super) partition: Partition,
     pub(super) account: AccountId,

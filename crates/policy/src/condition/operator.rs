@@ -21,7 +21,7 @@ pub(crate) enum Quantifier {
     ForAnyValue,
 }
 
-/// What a listed value is held against a request's value by.
+/// What a listed value is compared with a request's value by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Base {
     StringEquals,
@@ -34,7 +34,7 @@ pub(crate) enum Base {
     Ip,
     Arn,
     Null,
-    /// A name that is no operator's, met in a document that is stored all the same.
+    /// A name that is not an operator's, met in a document that is stored all the same.
     Unknown,
 }
 
@@ -113,8 +113,8 @@ const OPERATORS: &[(&str, Base, bool)] = &[
 ];
 
 impl Operator {
-    /// What stands for a name that is no operator's: it holds in a statement that denies and not
-    /// in one that allows.
+    /// What stands for a name that is not an operator's: it holds in a statement that denies and
+    /// not in one that allows.
     pub(crate) const UNKNOWN: Self = Self {
         quantifier: Quantifier::None,
         base: Base::Unknown,

@@ -22,7 +22,7 @@ pub(super) fn of(document: &Document) -> Vec<String> {
     warnings
 }
 
-/// Multivalued keys that no set operator stands before.
+/// Multivalued keys that no set operator comes before.
 fn set_operators(statement: &Statement, warn: &mut impl FnMut(String)) {
     let bare = statement.conditions.iter().filter(|condition| {
         let operator = condition.operator;
@@ -88,7 +88,7 @@ fn may_be_key(pattern: &str) -> bool {
     };
     let work = Work::new(u64::MAX);
     let begins = |text: &str| {
-        // What stands before the first wildcard or variable is met as it is.
+        // What comes before the first wildcard or variable is met as it is.
         let fixed = text.split(['*', '?', '$']).next().unwrap_or_default();
         "key/".starts_with(fixed) || fixed.starts_with("key/")
     };

@@ -14,8 +14,8 @@ pub struct Suggestion {
 pub enum ProposedChange {
     /// Add a statement to a policy.
     AddStatement(StatementTarget, NewStatement),
-    /// Except the caller from a statement that denies, by one more condition
-    /// `StringNotEquals` on `aws:PrincipalArn` (beside values that stand there already).
+    /// Except the caller from a statement that denies, by one more condition `StringNotEquals` on
+    /// `aws:PrincipalArn` (beside values that are there already).
     ExceptCaller(At, String),
     /// Remove a statement that denies.
     RemoveStatement(At),

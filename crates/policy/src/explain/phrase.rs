@@ -9,7 +9,7 @@ pub fn condition(operator: &str, key: &str, listed: &[String]) -> String {
         .unwrap_or_else(|| format!("{operator} {key} {}", listed.join(" | ")))
 }
 
-/// What must hold for the condition not to hold, as a clause after "if"; none if there are no
+/// What must hold for the condition not to hold, as a clause after "if"; `None` if there are no
 /// short words for it.
 pub(super) fn opposite(operator: &str, key: &str, listed: &[String]) -> Option<String> {
     clause(operator, key, listed, true)

@@ -1,4 +1,4 @@
-//! Statements held against a request, with everything that fails.
+//! Statements compared with a request, with everything that fails.
 
 use super::{
     Finding, LayerReport, LayerVerdict, Mismatch, PolicyReport, RequestValue, StatementReport, note,
@@ -24,7 +24,7 @@ impl Recorder for All {
     }
 }
 
-/// The policies of one kind held against the request.
+/// The policies of one kind compared with the request.
 pub(super) fn layer<'p>(
     layer: Layer,
     level: Option<usize>,

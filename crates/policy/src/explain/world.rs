@@ -275,7 +275,7 @@ impl<'a> World<'a> {
             .collect()
     }
 
-    /// Every policy held against the request.
+    /// Every policy compared with the request.
     pub(super) fn layers(&self) -> Vec<LayerReport> {
         self.ask(|question| {
             with_request(question, LOOK, |request| {

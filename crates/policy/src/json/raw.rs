@@ -17,7 +17,7 @@ pub(crate) enum NotMembers {
     Json,
     /// Another value than an object.
     Object,
-    /// A name that stands twice.
+    /// A name that occurs twice.
     Twice(String),
 }
 
@@ -66,7 +66,7 @@ fn rest_of_object<'a>(reader: &mut Reader<'a>) -> Option<Members<'a>> {
     reader.rest.is_empty().then_some(members)
 }
 
-/// The items of an array that fills the text; none if it is no array.
+/// The items of an array that fills the text; `None` if it is no array.
 pub(crate) fn items(text: &str) -> Option<Vec<&str>> {
     let mut reader = Reader { rest: text };
     let mut items = Vec::new();
@@ -91,7 +91,7 @@ pub(crate) fn items(text: &str) -> Option<Vec<&str>> {
     reader.rest.is_empty().then_some(items)
 }
 
-/// The text of a string; none if the value is none.
+/// The text of a string; `None` if the value is none.
 pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     let mut reader = Reader { rest: text };
     let value = name(&mut reader)?;
@@ -164,7 +164,7 @@ fn string_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// The statements of a policy, each as it stands in the text.
+/// The statements of a policy, each as it is in the text.
 pub(crate) fn statements(text: &str) -> Vec<&str> {
     let Ok(members) = members(text) else {
         return Vec::new();

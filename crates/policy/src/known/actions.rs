@@ -6,7 +6,7 @@ mod rds;
 use super::alike;
 
 /// The actions of each service without their prefix, in the alphabet's order: AWS's operations, with
-/// the actions that are no operations.
+/// the actions that are not operations.
 const ACTIONS: &[(&str, &[&str])] = &[
     (
         "elasticfilesystem",

@@ -1,4 +1,4 @@
-//! Cases: the documented ones in `testdata/policy-cases`, and random ones held against the slow
+//! Cases: the documented ones in `testdata/policy-cases`, and random ones compared with the slow
 //! evaluator.
 
 use std::{
@@ -28,7 +28,7 @@ fn answer(decider: &mut Decider, case: &str) -> Value {
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
 }
 
-/// What the slow evaluator says, held against an answer; what differs.
+/// What the slow evaluator says, compared with an answer; what differs.
 fn difference(scenario: &Scenario, answer: &Value) -> Option<String> {
     let (decision, by, blocked) = expected(scenario);
     let policy = answer["by"]["policy"].as_str().unwrap_or_default();
@@ -153,7 +153,7 @@ fn malformed_cases_have_their_answers() {
     for answer in answers.lines() {
         let answer: Value = serde_json::from_str(answer).unwrap();
         assert!(!answer["errors"].as_array().unwrap().is_empty(), "{answer}");
-        // What cannot be made sense of never lets anybody in.
+        // What cannot be created sense of never lets anybody in.
         assert_ne!(answer["decision"], "Allow", "{answer}");
     }
 }

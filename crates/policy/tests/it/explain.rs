@@ -75,7 +75,7 @@ fn every_suggestion_allows_and_nothing_in_it_can_be_left_out() {
             );
             for left_out in 0..suggestion.changes.len() {
                 let mut fewer = suggestion.changes.clone();
-                // What stands behind a removed statement has moved.
+                // What comes after a removed statement has moved.
                 if matches!(fewer.remove(left_out), ProposedChange::RemoveStatement(_)) {
                     continue;
                 }

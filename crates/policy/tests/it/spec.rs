@@ -50,7 +50,7 @@ fn the_engine_decides_as_the_reference_does() {
     });
     match result {
         Ok(()) => {}
-        // The dice say nothing to a reader; the scenario they made stands in the reason.
+        // The dice say nothing to a reader; the scenario they made is in the reason.
         Err(TestError::Fail(reason, _)) => panic!("{reason}"),
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     }

@@ -125,7 +125,9 @@ impl Counts {
         let length = u32::from_be_bytes([0, a, b, c]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
         match kind {
-            kind::HEADERS if flags & END_HEADERS == 0 => return Err("a header block in several frames"),
+            kind::HEADERS if flags & END_HEADERS == 0 => {
+                return Err("a header block in several frames");
+            }
             kind::CONTINUATION => return Err("a header block in several frames"),
             kind::HEADERS => self.requests += 1,
             kind::RST_STREAM => self.resets += 1,
@@ -241,8 +243,14 @@ mod tests {
         let open = frame(kind::HEADERS, END_HEADERS, 5);
         let reset = [open.clone(), frame(kind::RST_STREAM, 0, 4)].concat();
         for (bytes, expect) in [
-            (frame(kind::HEADERS, 0, 5), "a header block in several frames"),
-            (frame(kind::CONTINUATION, 4, 5), "a header block in several frames"),
+            (
+                frame(kind::HEADERS, 0, 5),
+                "a header block in several frames",
+            ),
+            (
+                frame(kind::CONTINUATION, 4, 5),
+                "a header block in several frames",
+            ),
             (reset.repeat(101), "too many streams were reset"),
             (
                 frame(kind::PING, 0, 8).repeat(501),

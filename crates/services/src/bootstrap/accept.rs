@@ -91,8 +91,8 @@ pub async fn accept_clock(stopped: &Stopped<'_>) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Takes the store as it is, though the trail says that there was a newer one. From then on it
-/// stands at a revision that neither of them has had.
+/// Takes the store as it is, though the trail says that there was a newer one. From then on it is
+/// at a revision that neither of them has had.
 ///
 /// # Errors
 /// As [`super::open`]; [`OpenError::NothingToAccept`] if store and trail agree.
@@ -205,7 +205,7 @@ impl Stopped<'_> {
     }
 }
 
-/// The head that stands in the store, though it may not be the store's; and why not.
+/// The head that is in the store, though it may not be the store's; and why not.
 async fn head_as_it_is(sealed: &Sealed) -> Result<(Head, Option<&'static str>), OpenError> {
     match head(sealed).await {
         Ok(head) => Ok((head, None)),

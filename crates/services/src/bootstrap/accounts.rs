@@ -111,7 +111,7 @@ pub(super) async fn account(
         let record: AccountRecord = records::decode(record.bytes_of(purpose::ACCOUNT)?)?;
         return Ok(record.root_access_keys);
     }
-    // Only the keyring stands in a store whose account was never made.
+    // Only the keyring is in a store whose account was never made.
     if sealed
         .store()
         .range(&Prefix::all(), None, 2)

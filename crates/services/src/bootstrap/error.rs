@@ -15,7 +15,9 @@ use keyward_types::{account::AccountId, partition::Partition};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The store holds records but not its own keys: it is damaged, or no store of Keyward.
-    #[error("the store has records but no keys of its own: it is damaged, or is not a store of Keyward")]
+    #[error(
+        "the store has records but no keys of its own: it is damaged, or is not a store of Keyward"
+    )]
     NoKeyring,
     /// The store's own keys do not open.
     #[error(transparent)]

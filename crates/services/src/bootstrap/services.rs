@@ -96,8 +96,8 @@ pub async fn create(
     .await
 }
 
-/// Takes a service's credentials away; answers whether it had any. What it was granted stays,
-/// but it cannot use it.
+/// Takes a service's credentials away; returns whether it had any. What it was granted stays, but
+/// it cannot use it.
 ///
 /// # Errors
 /// As [`super::open`].

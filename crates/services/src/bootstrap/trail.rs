@@ -54,7 +54,7 @@ pub(super) async fn with_ledger(
     Ok(ledger)
 }
 
-/// The head that stands in the store.
+/// The head that is in the store.
 pub(super) async fn head(sealed: &Sealed) -> Result<Head, OpenError> {
     let read = sealed.get(&paths::trail_head()).await?;
     let store = read.at.number();
@@ -66,7 +66,7 @@ pub(super) async fn head(sealed: &Sealed) -> Result<Head, OpenError> {
         }
         return Ok(head);
     }
-    // Only the keyring stands in a store that has no head yet.
+    // Only the keyring is in a store that has no head yet.
     let all = sealed.store().range(&Prefix::all(), None, 2).await?.value;
     if all.len() > 1 {
         return Err(OpenError::NoHead);

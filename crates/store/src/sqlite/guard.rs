@@ -122,7 +122,9 @@ fn objects(connection: &Connection) -> Result<Vec<Object>, StoreError> {
 }
 
 fn foreign(object: &Object) -> StoreError {
-    altered(&format!("it has the {object}, which Keyward did not create"))
+    altered(&format!(
+        "it has the {object}, which Keyward did not create"
+    ))
 }
 
 fn altered(what: &str) -> StoreError {

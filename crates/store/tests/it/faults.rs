@@ -81,7 +81,9 @@ fn a_newer_schema_is_refused() {
     );
     assert_eq!(
         error.to_string(),
-        format!("the store has schema {newer}, but this version reads only up to {SCHEMA}: use a newer version")
+        format!(
+            "the store has schema {newer}, but this version reads only up to {SCHEMA}: use a newer version"
+        )
     );
 }
 

@@ -94,7 +94,8 @@ fn two_tables_in_one_place_are_refused() {
          UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'entry')
          WHERE name = 'meta'",
     );
-    let expected = "the store is damaged, or the file is not a store: database disk image is malformed";
+    let expected =
+        "the store is damaged, or the file is not a store: database disk image is malformed";
     assert_eq!(refused, expected);
 }
 
@@ -104,8 +105,9 @@ fn a_schema_without_a_version_is_refused() {
         let refused = refusal(&format!(
             "UPDATE meta SET value = {version} WHERE name = 'schema'"
         ));
-        let expected =
-            format!("the store is damaged, or the file is not a store: the schema has version {version}");
+        let expected = format!(
+            "the store is damaged, or the file is not a store: the schema has version {version}"
+        );
         assert_eq!(refused, expected);
     }
 }

@@ -249,7 +249,7 @@ struct History {
 }
 
 impl History {
-    /// Lets an hour pass. Answers whether a backup was made.
+    /// Lets an hour pass. Returns whether a backup was made.
     fn hour(&mut self, fails: bool) -> bool {
         self.now = self.now.plus_millis(HOUR);
         self.elapsed += HOUR as u64;

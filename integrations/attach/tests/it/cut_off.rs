@@ -127,7 +127,7 @@ fn a_server_that_hangs_does_not_delay_the_cut_off() {
     world.assert_gone();
 }
 
-/// Nobody else's way to the control files of FUSE stands in the way of ours.
+/// Nobody else's way to the control files of FUSE is in the way of ours.
 #[test]
 fn a_server_that_hangs_is_cut_off_though_fusectl_is_mounted_in_the_place() {
     let world = world!();

@@ -23,7 +23,7 @@ pub struct Question {
     pub asked: Monotonic,
     /// What is said about the data key.
     pub key: KeyInfo,
-    /// The volume; none if it is cut off.
+    /// The volume; `None` if it is cut off.
     pub volume: Option<Arc<Volume>>,
 }
 

@@ -1,4 +1,4 @@
-//! Which blocks stand in the journal, and where. Discarded blocks are runs, however long they are.
+//! Which blocks are in the journal, and where. Discarded blocks are runs, however long they are.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a volume promises, held against a simulated disk and real files.
+//! What a volume promises, compared with a simulated disk and real files.
 #![expect(
     clippy::panic,
     clippy::unwrap_used,

@@ -30,7 +30,7 @@ pub struct Places {
 struct Inner {
     /// Written, copied, and not taken again.
     free: Vec<Path>,
-    /// What stands there nobody knows: whoever wrote did not learn what came of it.
+    /// What is there nobody knows: whoever wrote did not learn what came of it.
     doubtful: Vec<Path>,
     /// How many there have been.
     made: u64,
@@ -77,12 +77,12 @@ impl Places {
         Some((generation, line))
     }
 
-    /// Tells of places that nobody knows what stands in.
+    /// Tells of places that nobody knows what is in.
     pub(super) fn doubt(&self, paths: &[Path]) {
         self.inner.lock().doubtful.extend_from_slice(paths);
     }
 
-    /// Those that nobody knows what stands in, to be looked at.
+    /// Those that nobody knows what is in, to be looked at.
     pub(super) fn doubtful(&self) -> Vec<Path> {
         std::mem::take(&mut self.inner.lock().doubtful)
     }
@@ -103,7 +103,7 @@ impl Places {
 }
 
 /// A slot in the outbox for one event. Dropped before it is known what came of the event, it is not taken again
-/// until the relay has looked at what stands there.
+/// until the relay has looked at what is there.
 #[derive(Debug)]
 pub struct Slot<'a> {
     places: &'a Places,
@@ -134,7 +134,7 @@ impl Slot<'_> {
         }
     }
 
-    /// The event stands in the store: the relay will come for it.
+    /// The event is in the store: the relay will come for it.
     pub fn committed(mut self) {
         self.end = End::Committed;
     }
@@ -174,7 +174,7 @@ mod tests {
         assert_ne!(first, path(&second));
         assert!(places.give_back(&first));
         assert_eq!(path(&places.take().unwrap()), first);
-        // The store refused it, so that nothing came to stand there.
+        // The store refused it, so that nothing was written there.
         let place = path(&second);
         second.keep(Generation::random(), b"line".to_vec());
         second.refused();

@@ -52,7 +52,7 @@ impl NameKind {
 }
 
 impl Directory {
-    /// The hash that stands in paths for a name.
+    /// The hash in paths for a name.
     pub fn name_hash(&self, kind: NameKind, (partition, account): Home, name: &str) -> NameHash {
         let home = paths::name_home(partition, account);
         let sealed = self.node().sealed();

@@ -37,8 +37,8 @@ pub struct PrincipalIdRecord {
     pub account: AccountId,
 }
 
-/// A managed policy that is attached somewhere or is a boundary. The id tells it from one made
-/// anew under its ARN.
+/// A managed policy that is attached somewhere or is a boundary. The id tells it from one created
+/// again under its ARN.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManagedPolicyRef {
@@ -62,7 +62,7 @@ pub struct RoleRecord {
     pub path: String,
     /// Its description, if it was given one.
     pub description: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// The longest session, in seconds, 3,600 to 43,200.
     pub max_session_seconds: u32,
@@ -92,13 +92,13 @@ pub struct GroupRecord {
     pub name: String,
     /// Its path, `/` at both ends.
     pub path: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Its inline policies by name: the text as it was put.
     pub inline_policies: BTreeMap<String, String>,
     /// Its managed policies, in the order they were attached.
     pub attached_policies: Vec<ManagedPolicyRef>,
-    /// How many users are in it; who they are stands in an index.
+    /// How many users are in it; who they are is in an index.
     pub members: u32,
 }
 
@@ -116,7 +116,7 @@ pub struct ManagedPolicyRecord {
     pub path: String,
     /// Its description, if it was given one; it never changes.
     pub description: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// When a version was last made, deleted or made the default.
     pub updated: Timestamp,
@@ -128,7 +128,7 @@ pub struct ManagedPolicyRecord {
     pub default_version: u32,
     /// The highest number that a version ever had; numbers are never used again.
     pub last_version: u32,
-    /// How many users, groups and roles it is attached to; which they are stands in an index.
+    /// How many users, groups and roles it is attached to; which they are is in an index.
     pub attachments: u32,
     /// How many users and roles it is the boundary of.
     pub boundaries: u32,
@@ -152,13 +152,13 @@ pub struct PolicyVersionRecord {
 pub struct OidcProviderRecord {
     /// The record's version.
     pub version: V1,
-    /// The issuer without `https://`, as it stands in the ARN.
+    /// The issuer without `https://`, as it is in the ARN.
     pub host_and_path: String,
     /// The audiences it may name.
     pub client_ids: Vec<String>,
     /// The thumbprints of its certificate authority, as they were given.
     pub thumbprints: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Its tags, in the order given.
     pub tags: Vec<Tag>,

@@ -46,7 +46,7 @@ pub struct OrganizationRecord {
     pub id: OrganizationId,
     /// The account that manages it.
     pub management: AccountId,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// `r-…`.
     pub root: RootId,
@@ -104,7 +104,7 @@ pub struct OrganizationalUnitRecord {
     pub id: OrganizationalUnitId,
     /// Its name, unique below its parent.
     pub name: String,
-    /// What it stands below.
+    /// What it is below.
     pub parent: Parent,
     /// Its tags, in the order given.
     pub tags: Vec<Tag>,
@@ -122,7 +122,7 @@ pub struct MemberRecord {
     pub name: String,
     /// Its address; an account that was made offline need not have one.
     pub email: Option<String>,
-    /// What it stands below.
+    /// What it is below.
     pub parent: Parent,
     /// Whether the organization made it; the management account was there before.
     pub created_here: bool,

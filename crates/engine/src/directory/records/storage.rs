@@ -29,7 +29,7 @@ pub struct AgentTokenRecord {
     pub id: AgentTokenId,
     /// SHA-256 of its secret, in hexadecimal digits. The secret has 256 bits of its own.
     pub hash: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// From when on it is good for nothing.
     pub expires: Timestamp,
@@ -106,7 +106,7 @@ pub struct VolumeRecord {
     pub service: String,
     /// The agent that stores it.
     pub agent: AgentId,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Counts what was wanted of it: an agent's report is about one of them.
     pub generation: u64,
@@ -160,7 +160,7 @@ pub struct BackupReport {
     /// The generation of its image, if it is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// Why the last attempt failed, for the operator; none if it did not.
+    /// Why the last attempt failed, for the operator; `None` if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// Whether somebody has made the last attempt by hand, so that it does not depend on what is wanted.

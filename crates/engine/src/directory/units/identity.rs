@@ -320,7 +320,7 @@ impl ManagedPolicyUnit {
         }
     }
 
-    /// A customer's record; none for one of AWS's own.
+    /// A customer's record; `None` for one of AWS's own.
     pub fn record(&self) -> Option<&ManagedPolicyRecord> {
         self.customers().map(|(record, _)| record)
     }

@@ -42,7 +42,7 @@ impl Member {
         &self.record
     }
 
-    /// Where it stands: `o-…/r-…/ou-…/`.
+    /// Where it is: `o-…/r-…/ou-…/`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -70,7 +70,7 @@ pub struct OrganizationUnit {
 }
 
 impl OrganizationUnit {
-    /// Puts the parts together; none if something names what is not there.
+    /// Puts the parts together; `None` if something names what is not there.
     pub(crate) fn new(parts: Parts) -> Option<Self> {
         let Parts {
             partition,
@@ -128,7 +128,7 @@ impl OrganizationUnit {
         })
     }
 
-    /// From the root down to `parent`, that one included; none if one of them is not there.
+    /// From the root down to `parent`, that one included; `None` if one of them is not there.
     pub fn line(&self, parent: &Parent) -> Option<Vec<Parent>> {
         let mut line = vec![parent.clone()];
         while let Some(Parent::Unit(unit)) = line.last() {
@@ -152,7 +152,7 @@ impl OrganizationUnit {
         path
     }
 
-    /// The policies of a type on a target; none if the type is not enabled, or one is not there.
+    /// The policies of a type on a target; `None` if the type is not enabled, or one is not there.
     pub fn attached(
         &self,
         kind: ControlPolicyType,
@@ -231,7 +231,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// The place of an account; none if it is not in the organization.
+    /// The place of an account; `None` if it is not in the organization.
     pub(crate) fn new(organization: Arc<OrganizationUnit>, account: AccountId) -> Option<Self> {
         let member = Arc::clone(organization.accounts.get(&account)?);
         Some(Self {
@@ -279,13 +279,13 @@ impl Membership {
         }
     }
 
-    /// Writes the generations of the records that the service control policies stand in.
+    /// Writes the generations of the records that the service control policies are in.
     pub fn describe_generations(&self, policies: &mut Writer<'_>) {
         policies.string("organization", &self.organization.written.0.to_string());
         describe(self.scps().iter().flatten(), policies);
     }
 
-    /// Writes the generations of the records that the resource control policies stand in.
+    /// Writes the generations of the records that the resource control policies are in.
     pub fn describe_resource_generations(&self, policies: &mut Writer<'_>) {
         policies.string("organization", &self.organization.written.0.to_string());
         describe(self.rcps().iter(), policies);

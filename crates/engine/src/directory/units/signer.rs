@@ -28,7 +28,7 @@ struct CachedSigningKey {
 }
 
 impl SigningSecret {
-    /// A signer whose secret stands in the arena.
+    /// A signer whose secret is in the arena.
     pub(crate) fn new(secret: ArenaSecret, arena: Arena) -> Self {
         Self {
             secret,
@@ -56,7 +56,7 @@ impl SigningSecret {
         }
         let key = SigningKey::derive(self.secret.expose(), date, region.as_str(), service);
         let key = key.into_secret();
-        // Kept only while there is room for what cannot be made anew.
+        // Kept only while there is room for what cannot be created again.
         if let Some(place) = place
             && !self.arena.is_nearly_full()
             && let Ok(stored) = self.arena.store(&key)

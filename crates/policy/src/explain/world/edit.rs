@@ -21,7 +21,7 @@ use crate::{
 const NEW: Name<'static> = Name::Inline("new policy");
 
 impl World<'_> {
-    /// Makes a change. False if it cannot be made.
+    /// Makes a change. False if it cannot be created.
     pub(in crate::explain) fn apply(&mut self, change: &ProposedChange) -> bool {
         match change {
             ProposedChange::AddStatement(target, statement) => self.add(target, statement),

@@ -44,7 +44,7 @@ pub fn decide(s: &Scenario) -> String {
     let service_linked = matches!(s.caller, Caller::Session(_, _, _, id, _) if id == LINKED);
     let guarded = matches!(s.target, Target::Key | Target::Role);
 
-    // Which policies are in play.
+    // Which policies take part.
     let scps: &[Vec<Value>] = if outsider || service_linked {
         &[]
     } else {

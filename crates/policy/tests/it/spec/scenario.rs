@@ -1,4 +1,4 @@
-//! Random requests with all policies in play, made from dice so that failures shrink.
+//! Random requests with all policies that take part, made from dice so that failures shrink.
 
 mod caller;
 mod words;
@@ -439,7 +439,7 @@ fn conditions(d: &mut Dice<'_>, policy: Policy, denies: bool) -> Value {
             }
         };
         if base.starts_with("Date") && policy != Policy::Key {
-            // IAM refuses what is no date, so only key policies come to evaluate it.
+            // IAM refuses what is not a date, so only key policies come to evaluate it.
             values = DATES.to_vec();
         }
         // A value that a policy with variables would be refused for.

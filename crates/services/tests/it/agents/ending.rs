@@ -89,7 +89,7 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
         path
     };
     let (mut stuck, mut free) = (Vec::new(), Vec::new());
-    // Whichever account comes first, one that cannot end stands before others, in it and in the other.
+    // Whichever account comes first, one that cannot end comes before others, in it and in the other.
     for owner in [OWN, OTHER] {
         stuck.push(put(owner, FIRST, vec!["no//path".to_owned()]));
         free.push(put(owner, SECOND, Vec::new()));

@@ -139,7 +139,7 @@ async fn a_chained_session_lasts_an_hour_at_most_and_any_other_as_long_as_its_ro
             .error(),
         invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
     );
-    // A session of the user's own is no role, but its credentials are temporary all the same.
+    // A session of the user's own is not a role, but its credentials are temporary all the same.
     let own = world.sts(&alice, "GetSessionToken", &[]).await.key();
     let error = assume(&world, &own, "a", &long).await;
     assert_eq!(error.error(), invalid(CHAINED));

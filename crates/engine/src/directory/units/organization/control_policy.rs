@@ -126,7 +126,7 @@ pub fn full_access(partition: Partition, kind: ControlPolicyType) -> Option<Arc<
     AWS_OWN.get(&(partition, kind)).cloned()
 }
 
-/// Writes the generations of the records that these policies stand in, each once.
+/// Writes the generations of the records that these policies are in, each once.
 pub(super) fn describe<'p>(
     found: impl Iterator<Item = &'p Arc<ControlPolicy>>,
     policies: &mut Writer<'_>,

@@ -56,7 +56,7 @@ pub fn like(pattern: &[Pattern], text: &str) -> bool {
     table[text.len()]
 }
 
-/// Puts in the values of variables, each as literal text; none if one has no value.
+/// Puts in the values of variables, each as literal text; `None` if one has no value.
 pub fn substitute(s: &Scenario, text: &str, variables: bool) -> Option<Vec<Pattern>> {
     if !variables {
         return Some(tokens(text));

@@ -1,4 +1,4 @@
-//! Who asks.
+//! The caller.
 
 use keyward_types::{
     account::AccountId, partition::Partition, principal::Principal, unique_id::UniqueId,
