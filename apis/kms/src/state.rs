@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyward_crypto::secret::arena::Arena;
 use keyward_engine::{
-    api::State,
+    api::ApiState,
     directory::{
         ReadError, accounts::OfAccounts, cache, disagrees, organizations::TRIES, purpose, records,
     },
@@ -99,7 +99,7 @@ pub struct KmsState {
     grant_counts: GrantCounts,
 }
 
-impl State for KmsState {
+impl ApiState for KmsState {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let keys = u64::try_from(self.caches.keys.len()).unwrap_or(u64::MAX);
         vec![("cached_keys", "KMS keys in the cache.", keys)]

@@ -24,7 +24,7 @@ use crate::{
     rooms::Rooms,
     shared::Shared,
     tls, view,
-    volume::{State, Volume},
+    volume::{LockState, Volume},
 };
 
 /// How often it is looked for processes that nobody uses.
@@ -184,8 +184,8 @@ impl Server {
         let served = self.find(volume).await?;
         let new = id_of(&file_system).at(Step::Export, mounted_at)?;
         let now = match &*served.state.borrow() {
-            State::Unlocked(now) => Some(id_of(now).at(Step::Export, mounted_at)?),
-            State::Locked => None,
+            LockState::Unlocked(now) => Some(id_of(now).at(Step::Export, mounted_at)?),
+            LockState::Locked => None,
         };
         if now == Some(new) {
             return Ok(());
@@ -195,7 +195,7 @@ impl Server {
         }
         served
             .state
-            .send_replace(State::Unlocked(Arc::new(file_system)));
+            .send_replace(LockState::Unlocked(Arc::new(file_system)));
         tracing::info!(volume, "the volume is served over NFS");
         Ok(())
     }

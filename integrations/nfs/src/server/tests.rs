@@ -106,7 +106,7 @@ impl Served {
         let root = rustix::fs::open(self.state.path(), flags, Mode::empty()).unwrap();
         self.volume
             .state
-            .send_replace(State::Unlocked(Arc::new(root)));
+            .send_replace(LockState::Unlocked(Arc::new(root)));
     }
 
     async fn connect(&self, last: u8) -> TcpStream {
