@@ -4,8 +4,8 @@
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_PutFileSystemPolicy.html>
 //!
-//! Unless it is bypassed, the lockout check asks the whole decision anew under the new policy: whoever puts it
-//! must be able to put the next one.
+//! Unless it is bypassed, the lockout check makes the whole decision again under the new policy: whoever puts
+//! it must be able to put the next one.
 
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, text},

@@ -93,7 +93,7 @@ pub fn account_alias(partition: Partition, hash: &NameHash) -> Path {
     Path::of([ACCOUNT_ALIAS, partition.into(), hash.into()])
 }
 
-/// What an account is called besides its number.
+/// The alias of an account.
 pub fn alias_of_account(partition: Partition, account: AccountId) -> Path {
     global(partition, account, [ACCOUNT_ALIAS])
 }

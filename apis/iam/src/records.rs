@@ -35,7 +35,7 @@ pub struct CredentialReportRecord {
     pub asked: Timestamp,
 }
 
-/// What an account is called besides its number.
+/// The alias of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountAliasRecord {

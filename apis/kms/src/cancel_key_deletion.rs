@@ -1,4 +1,4 @@
-//! `CancelKeyDeletion`: takes a scheduled deletion back; the key is then Disabled.
+//! `CancelKeyDeletion`: cancels a scheduled deletion; the key is then Disabled.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CancelKeyDeletion.html>
 

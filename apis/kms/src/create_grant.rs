@@ -2,9 +2,9 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html>
 //!
-//! Who may make a grant only by virtue of a grant makes one that goes no further than that. A
-//! service that calls for its user may name itself where principals are named; everybody else
-//! names services by `GranteeServicePrincipal`.
+//! A caller who may create grants only because of a grant can create only grants that allow no more
+//! than that one. A service that calls for its user may name itself where principals are named;
+//! everybody else names services by `GranteeServicePrincipal`.
 
 use std::sync::Arc;
 
@@ -322,8 +322,8 @@ impl CreateGrant {
             key: key.id().clone(),
             name: self.name.clone(),
             created: cx.now,
-            // A grant that a service makes is issued in no account of its own: it counts as the
-            // key's.
+            // A service belongs to no account, so a grant that it creates counts as issued by the
+            // key's account.
             issuing_account: cx.caller.principal().account().unwrap_or(key.account()),
             grantee,
             retiring,

@@ -2,8 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>
 //!
-//! This version creates symmetric encryption keys with material of its own, in one Region; what else
-//! AWS creates is refused by name.
+//! This version creates symmetric encryption keys with material of its own, in one Region;
+//! everything else that AWS can create is refused by name.
 
 use std::sync::Arc;
 
@@ -59,7 +59,8 @@ pub struct KeyCreated {
     arn: KeyArn,
 }
 
-/// The domain key that a new key is wrapped under, and its record if it is made with it.
+/// The domain key that a new key is wrapped under, and its record if it is created together with
+/// the key.
 #[derive(Debug)]
 struct Domain {
     domain: Arc<DomainKey>,
@@ -267,7 +268,7 @@ impl Operation for CreateKey {
                 .map_err(too_large)?;
         }
         let arn = record.arn();
-        // The default policy is given to whoever may create a key.
+        // Whoever may create a key may give it the default policy.
         if let Some(checked) = &checked
             && self.bypass != Some(true)
         {

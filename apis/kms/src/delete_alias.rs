@@ -1,4 +1,4 @@
-//! `DeleteAlias`: takes an alias away; its key stays as it is.
+//! `DeleteAlias`: deletes an alias; its key stays as it is.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DeleteAlias.html>
 

@@ -1,4 +1,4 @@
-//! `DescribeCustomKeyStores`: there are none, since none can be made.
+//! `DescribeCustomKeyStores`: there are none, since none can be created.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeCustomKeyStores.html>
 

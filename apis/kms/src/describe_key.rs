@@ -1,6 +1,6 @@
 //! `DescribeKey`: what is known of a key.
 //!
-//! Looking at the alias of an AWS managed key that is not there yet makes the key, as at AWS.
+//! Describing the alias of an AWS managed key that does not exist yet creates the key, as at AWS.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html>
 
@@ -34,9 +34,9 @@ pub struct DescribeKey {
 /// The key that is asked for.
 #[derive(Debug)]
 pub enum DescribedKey {
-    /// One that is there, or a stand-in.
+    /// An existing key, or a stand-in.
     Key(ResolvedKey),
-    /// The AWS managed key that the question makes.
+    /// The AWS managed key that this request creates.
     New(Box<NewManagedKey>),
 }
 

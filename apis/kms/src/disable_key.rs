@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_DisableKey.html>
 //!
-//! When the answer has left, no later request uses the key.
+//! Once this is answered, no later request uses the key.
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},

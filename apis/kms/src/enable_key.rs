@@ -1,4 +1,4 @@
-//! `EnableKey`: makes a disabled key ready for use. Idempotent.
+//! `EnableKey`: makes a disabled key usable again. Idempotent.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_EnableKey.html>
 

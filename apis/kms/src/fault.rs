@@ -62,20 +62,20 @@ pub enum KmsFault {
     DryRunOperation,
     /// What is not a grant's id.
     InvalidGrantId,
-    /// A grant token that this server did not give.
+    /// A grant token that this server did not issue.
     InvalidGrantToken,
     /// The request's key is not the ciphertext's.
     IncorrectKey,
     /// Something failed on our side; the details went to the log.
     Internal(Internal),
-    /// An ARN that is none.
+    /// A text that is not an ARN.
     InvalidArn {
         /// AWS's text.
         message: Cow<'static, str>,
     },
     /// The ciphertext cannot be opened: every cause looks the same.
     InvalidCiphertext,
-    /// A page marker that this operation did not give.
+    /// A page marker that this operation did not issue.
     InvalidMarker,
     /// The key's usage does not allow the operation.
     InvalidKeyUsage {
@@ -93,7 +93,7 @@ pub enum KmsFault {
         /// The end of the sentence, such as `is pending deletion.`
         state: &'static str,
     },
-    /// The key cannot be used for the moment: this node does not know the latest state.
+    /// The key cannot be used at the moment: this node does not know the latest state.
     KeyUnavailable,
     /// No key of that ARN.
     KeyNotFound {
@@ -120,7 +120,7 @@ pub enum KmsFault {
         /// AWS's text.
         message: &'static str,
     },
-    /// The server is asked more than it is configured to answer.
+    /// More requests than the configured rate.
     Throttling,
     /// The body is not JSON, or a member has the wrong JSON type.
     Serialization {
@@ -147,7 +147,7 @@ impl KmsFault {
         }
     }
 
-    /// An ARN that names nobody.
+    /// An ARN of a principal that does not exist.
     pub fn unknown_principal(arn: &str) -> Self {
         Self::InvalidArn {
             message: format!("ARN does not refer to a valid principal: {arn}").into(),

@@ -1,4 +1,4 @@
-//! `GenerateDataKeyWithoutPlaintext`: a data key under a KMS key, for a use that comes later.
+//! `GenerateDataKeyWithoutPlaintext`: a data key under a KMS key, for later use.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKeyWithoutPlaintext.html>
 

@@ -1,4 +1,4 @@
-//! `GetKeyRotationStatus`: whether and when a key rotates by itself.
+//! `GetKeyRotationStatus`: whether and when a key is rotated automatically.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_GetKeyRotationStatus.html>
 
@@ -43,7 +43,7 @@ impl OnKey for GetKeyRotationStatus {
         key: &KeyUnit,
         _cx: &Cx<'_>,
     ) -> Result<Done<RotationStatus>, KmsFault> {
-        // A key that waits for its end does not rotate, and says so.
+        // A key that is pending deletion is not rotated, and the answer says so.
         let pending = key.record().state() == Some(KeyState::PendingDeletion);
         let schedule = key.record().rotation.filter(|_| !pending);
         Ok(Done::unchanged(RotationStatus {

@@ -80,7 +80,7 @@ pub fn id(m: &mut Members<'_>) -> Option<String> {
 /// The id of a grant.
 ///
 /// # Errors
-/// `InvalidGrantIdException` for what is none.
+/// `InvalidGrantIdException` for text that is not a grant id.
 pub fn checked_id(text: &str) -> Result<GrantId, KmsFault> {
     GrantId::parse(text).map_err(|_| KmsFault::InvalidGrantId)
 }
@@ -176,7 +176,7 @@ fn is_source_arn(text: &str) -> bool {
         && !parts.resource.contains('\n')
 }
 
-/// Supplies what conditions can say of a grant's constraint on the encryption context.
+/// Supplies the condition values of a grant's constraint on the encryption context.
 pub fn supply_constraint(supply: &mut Supply, constraint: &Constraint) {
     match &constraint.context {
         ContextConstraint::None => {}

@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/grants.html>
 //!
-//! A grant is found by index, never by scan, however many stand on a key; see
+//! A grant is found by index, never by a scan, however many grants a key has; see
 //! `docs/decisions/0005-grants-are-found-by-index.md` for how.
 
 pub mod counts;

@@ -12,7 +12,7 @@ use keyward_types::{
 
 use crate::fault::KmsFault;
 
-/// What a `KeyId` parameter says, before anything is looked up.
+/// What a `KeyId` parameter is, before anything is looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyIdentifier {
     /// A key of this account or, by ARN, of any.

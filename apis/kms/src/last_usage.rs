@@ -16,7 +16,7 @@ use crate::{Cx, fault::KmsFault, paths, resolved::ResolvedKey};
 pub struct KeyWithUse {
     /// The key.
     pub key: ResolvedKey,
-    /// Whole days since its last use, or since it was made.
+    /// Whole days since its last use, or since it was created.
     pub trailing_days: i64,
 }
 

@@ -1,7 +1,7 @@
 //! KMS: one file per operation, and the table of them.
 //!
 //! As AWS does it, no plaintext, ciphertext, grant token or attestation document is shown on the audit
-//! trail, nothing of what GenerateRandom and RetireGrant are given, and always an algorithm.
+//! trail, no parameters of GenerateRandom and RetireGrant, and always an algorithm.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/Welcome.html>
 

@@ -200,7 +200,7 @@ impl ListGrants {
             None => None,
         };
         let mut grants = Vec::new();
-        // A grant that ended since its entry was read is passed over.
+        // A grant that ended since its entry was read is skipped.
         while grants.len() < self.paging.wanted() {
             let most = self.paging.wanted() - grants.len();
             let page = reader.entries(&prefix, after.as_ref(), most).await;

@@ -88,7 +88,7 @@ impl Operation for ListRetirableGrants {
         (): &(),
         cx: &Cx<'_>,
     ) -> Result<Done<GrantsListed>, KmsFault> {
-        // Nothing tells whether another account has such a principal.
+        // It is not revealed whether another account has such a principal.
         let foreign = keyward_types::arn::ArnParts::parse(&self.retiring)
             .is_some_and(|parts| parts.account != cx.account().as_str());
         let own = match foreign {

@@ -35,8 +35,8 @@ impl Cx<'_> {
     /// The key that a request names in order to use or to describe it.
     ///
     /// # Errors
-    /// AWS's faults for what is not there. A key of another account that is not there is no
-    /// fault here: it has a stand-in, which the gate denies.
+    /// AWS's faults for what is not there. A key of another account that does not exist is not a
+    /// fault here: it gets a stand-in, which the gate denies.
     pub async fn key_to_use(
         &self,
         text: &str,
@@ -61,7 +61,7 @@ impl Cx<'_> {
     ///
     /// # Errors
     /// `InvalidCiphertextException` for what is not a ciphertext; for what the request names, as
-    /// [`key_to_use`](Self::key_to_use). A ciphertext of a key that is not there has a stand-in.
+    /// [`key_to_use`](Self::key_to_use). A ciphertext of a key that does not exist gets a stand-in.
     pub async fn key_of_ciphertext(
         &self,
         blob: Option<&[u8]>,
@@ -88,7 +88,7 @@ impl Cx<'_> {
             (Some(_), Some(named)) => named.not_the_ciphertexts(),
             (None, Some(named)) => named,
             (Some(meant), None) if meant.region() != self.region => {
-                // A key of another Region is not here, whoever owns it.
+                // A key of another Region does not exist here, whoever owns it.
                 let key = self.owned(ResolvedKey::absent(meant)).await?;
                 key.in_ciphertext()
             }
@@ -106,8 +106,8 @@ impl Cx<'_> {
     async fn granted(&self, key: ResolvedKey, act: Act<'_>) -> Result<ResolvedKey, KmsFault> {
         let own = self.is_own(key.arn().account());
         let has_grants = key.found_unit().is_some_and(|key| key.record().has_grants);
-        // On a key of another account grants are looked for in any case: that there are none, or
-        // that there is no such key, takes the same steps.
+        // For a key of another account grants are always searched, so that a key without grants and
+        // one that does not exist take the same steps.
         if own && !has_grants {
             return Ok(key);
         }
@@ -164,8 +164,8 @@ impl Cx<'_> {
         }
     }
 
-    /// Whether it is the account that the caller belongs to. To a service every account is
-    /// another's.
+    /// Whether it is the account that the caller belongs to. For a service, every account is
+    /// another one.
     fn is_own(&self, account: AccountId) -> bool {
         self.caller.principal().account() == Some(account)
     }

@@ -104,8 +104,7 @@ impl DataKeyLength {
     }
 }
 
-/// An encryption context, empty if none is given; what it must be is told by
-/// [`checked_context`].
+/// An encryption context, empty if none is given; [`checked_context`] checks it.
 pub fn encryption_context(
     m: &mut Members<'_>,
     name: &'static str,

@@ -37,7 +37,7 @@ impl From<PolicyError> for KmsFault {
     }
 }
 
-/// The policy that a key has when its maker gives none.
+/// The policy of a key that is created without one.
 pub fn default_policy(partition: Partition, account: AccountId) -> String {
     format!(
         r#"{{"Version":"2012-10-17","Id":"key-default-1","Statement":[{{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{{"AWS":"arn:{partition}:iam::{account}:root"}},"Action":"kms:*","Resource":"*"}}]}}"#
@@ -45,8 +45,8 @@ pub fn default_policy(partition: Partition, account: AccountId) -> String {
 }
 
 impl Cx<'_> {
-    /// Reads a key policy and finds everybody it names. What is wrong with the policy is an
-    /// answer of its own, for the operation to tell those who may put one.
+    /// Reads a key policy and finds everybody it names. What is wrong with the policy is returned
+    /// separately, so that the operation tells it only to those who may put a policy.
     ///
     /// # Errors
     /// When those it names cannot be looked up.

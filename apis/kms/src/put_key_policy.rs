@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html>
 //!
-//! Unless it is bypassed, the lockout check asks the whole decision anew under the new policy:
+//! Unless it is bypassed, the lockout check makes the whole decision again under the new policy:
 //! whoever puts it must be able to put the next one.
 
 use keyward_engine::{

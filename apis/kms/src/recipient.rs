@@ -1,4 +1,4 @@
-//! `Recipient`: answers for attested enclaves, which this version does not give.
+//! `Recipient`: answers for attested enclaves, which this version does not support.
 //!
 //! A request that asks for one is refused: answering with the bare plaintext instead would tell
 //! the caller's host what only its enclave may know.

@@ -1,4 +1,4 @@
-//! What KMS keeps beside keys, whose record is in `keyward-keys`, and grants.
+//! What KMS stores, apart from grants and from keys, whose record is in `keyward-keys`.
 
 use keyward_engine::directory::records::V1;
 use keyward_types::{alias::AliasName, key_id::KeyId, time::Timestamp};

@@ -26,8 +26,8 @@ use crate::{fault::KmsFault, grants::lookup::FoundGrant, units::KeyUnit};
 /// The most aliases with which `kms:ResourceAliases` has a value: AWS's quota for a key.
 const MOST_ALIASES: usize = 50;
 
-/// A key that a request named. A key of another account that does not exist has a stand-in,
-/// which nothing allows, so that it takes the same steps as one that does.
+/// A key that a request named. A key of another account that does not exist has a stand-in, which
+/// nothing allows, so that both cases take the same steps.
 #[derive(Debug)]
 pub struct ResolvedKey {
     arn: KeyArn,
@@ -96,14 +96,14 @@ impl ResolvedKey {
         self
     }
 
-    /// With the grant by which the caller may do what it asks, if there is one.
+    /// With the grant that allows the request, if there is one.
     #[must_use]
     pub fn granted(mut self, grant: Option<FoundGrant>) -> Self {
         self.grant = grant;
         self
     }
 
-    /// The grant by which the caller may do what it asks.
+    /// The grant that allows the request.
     pub fn found_grant(&self) -> Option<&FoundGrant> {
         self.grant.as_ref()
     }
@@ -134,7 +134,7 @@ impl ResolvedKey {
         WithPolicy { key, policy }
     }
 
-    /// The key for an action that its key policy has no say in: a grant alone lets the caller in.
+    /// The key for an action on which its key policy has no effect: only a grant can allow it.
     pub fn by_grant_alone(&self) -> WithPolicy<'_> {
         let (key, policy) = (self, None);
         WithPolicy { key, policy }
@@ -238,8 +238,8 @@ impl Protected for ResolvedKey {
         if self.unit.is_some() {
             return None;
         }
-        // A stand-in answers as a key of others does: it may or may not exist. One of the caller's
-        // own that no ciphertext names is a key that is about to be created.
+        // A stand-in behaves like a key of another account, which may or may not exist. One of the
+        // caller's own that no ciphertext names is a key that is about to be created.
         if self.found_in_ciphertext {
             return Some(Named::ByCiphertext);
         }

@@ -1,10 +1,10 @@
-//! `RetireGrant`: ends a grant, on the side of those whom it was made for.
+//! `RetireGrant`: ends a grant on behalf of those whom it was created for.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_RetireGrant.html>
 //!
 //! The grant itself says who may: its retiring principal, its grantee if RetireGrant is among its
-//! operations, and the account that made it. Key policies have no say; identity policies let the
-//! users of an account do what the account may, and can deny.
+//! operations, and the account that made it. Key policies have no effect; identity policies allow
+//! the users of an account what the account may do, and can deny it.
 
 use keyward_engine::{
     audit::parameters::{Parameter, omitted, secret},
@@ -45,7 +45,7 @@ enum Meant {
     Ids { key_id: String, grant_id: GrantId },
 }
 
-/// The output: nothing but what the trail names.
+/// The output: only what the trail shows.
 #[derive(Debug)]
 pub struct GrantRetired {
     key: KeyArn,

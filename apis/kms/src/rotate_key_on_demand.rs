@@ -1,4 +1,5 @@
-//! `RotateKeyOnDemand`: new material now; what older material made still opens.
+//! `RotateKeyOnDemand`: new material now; what was encrypted with older material can still be
+//! decrypted.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_RotateKeyOnDemand.html>
 //!

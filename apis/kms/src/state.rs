@@ -197,8 +197,8 @@ impl KmsState {
         Ok(unit.filter(|unit| unit.record().state().is_some()))
     }
 
-    /// A KMS key of that id if the cache holds it. Whatever text stands for the id: what is none
-    /// is not found.
+    /// A KMS key of that id if the cache holds it. The text of the id can be anything: if it is not
+    /// a key id, nothing is found.
     pub fn cached_key(&self, region: Region, account: AccountId, id: &str) -> Option<Arc<KeyUnit>> {
         let text = paths::key_id_text(region, account, id);
         let unit = self.caches.keys.peek(text.as_str()).flatten();

@@ -1,4 +1,4 @@
-//! `UntagResource`: removes tags; those that are not there are passed over.
+//! `UntagResource`: removes tags, and ignores those that do not exist.
 //!
 //! <https://docs.aws.amazon.com/kms/latest/APIReference/API_UntagResource.html>
 

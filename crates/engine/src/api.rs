@@ -1,5 +1,5 @@
 //! What an API is: its name, its protocol, its state and its operations. An API is a type; the
-//! engine works with the [`ApiDescription`] that is made of it when the program is built.
+//! engine works with its [`ApiDescription`], which is created when the program is built.
 
 use std::{any::Any, future::Future, ops::Deref, pin::Pin, sync::Arc};
 
@@ -28,7 +28,7 @@ use crate::{
     workers::{Worker, WorkerContext},
 };
 
-/// What the operations of an API share beside the engine.
+/// What the operations of an API share, apart from the engine.
 pub trait ApiState: Any + Send + Sync {
     /// Gauges for operators: name, help and value.
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
@@ -45,7 +45,7 @@ pub type StartedWorkers<'c> = BoxFuture<'c, Result<Vec<Worker>, ReadError>>;
 pub trait Api: Sized + Send + Sync + 'static {
     /// How its requests and answers look on the wire.
     type Protocol: Protocol;
-    /// What its operations share beside the engine; `()` if they share nothing.
+    /// What its operations share, apart from the engine; `()` if they share nothing.
     type State: ApiState;
     /// The context of a request, see [`api_context`](crate::api_context).
     type Context<'a>: Deref<Target = Context<'a>> + Copy + Send + Sync;
@@ -66,41 +66,40 @@ pub trait Api: Sized + Send + Sync + 'static {
     const THROTTLED: (&'static str, &'static str) = ("Throttling", "Rate exceeded");
     /// Whether an answer without members has no body at all.
     const BARE: bool = false;
-    /// Bytes set aside for an answer. An answer with secrets must fit, so that no copy of them is
+    /// Bytes reserved for an answer. An answer with secrets must fit, so that no copy of them is
     /// left behind when the buffer grows.
     const ANSWER_ROOM: usize = 1024;
     /// The condition keys that are the API's own, see [`condition_keys`](crate::condition_keys).
     const CONDITION_KEYS: &'static [DeclaredKey] = &[];
-    /// The operations that a service may call by itself. A service belongs to no account, so what
-    /// an operation does in the caller's own account is not for it.
+    /// The operations that a service may call by itself. A service belongs to no account, so it
+    /// cannot call operations that work in the caller's own account.
     const FOR_SERVICES: &'static [&'static str] = &[];
 
-    /// The operations for agents, and for nobody else.
+    /// The operations that only agents may call.
     const FOR_AGENTS: &'static [&'static str] = &[];
-    /// The operations that a caller calls for strangers that come to it. They have a rate of their own, so that
+    /// The operations that a caller calls on behalf of strangers. They have a rate of their own, so that
     /// strangers cannot use up what the caller needs for itself.
     const FOR_STRANGERS: &'static [&'static str] = &[];
     /// The records that are counted in the background for quotas.
     const COUNTED: &'static [CountedKind] = &[];
 
-    /// The operations that clients of a resource come to by other ways than the API's protocol, such as
-    /// NFS, and nobody by that: [`for_client`](crate::forward::for_client).
+    /// The operations that clients of a resource reach by other ways than the API's protocol, such as
+    /// NFS; nobody reaches them by that protocol: [`for_client`](crate::forward::for_client).
     const FOR_CLIENTS: &'static [&'static str] = &[];
 
     /// What the engine knows of the API: a static of the API's crate, made by [`ApiDescription::of`].
-    /// As a static it is compiled there, and all operations with it; a constant would be compiled
-    /// by whoever uses it.
+    /// As a static it is compiled there, and all operations with it; a constant would be compiled in
+    /// every crate that uses it.
     fn description() -> &'static ApiDescription;
 
     /// The context of a request.
     fn context<'a>(request: &'a Context<'a>, state: &'a Self::State) -> Self::Context<'a>;
 
-    /// CloudTrail's type of a resource that the API is asked about; `None` for what it does not
-    /// list.
+    /// CloudTrail's type of a resource of the API; `None` for those that it does not list.
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str>;
 
-    /// What is stored of a resource of the API that bears on decisions about it apart from the caller, to
-    /// explain such decisions; `None` if nothing is, or if it is not of the caller's account.
+    /// What is stored about a resource of the API and matters for decisions about it, apart from the
+    /// caller, to explain such decisions; `None` if nothing is, or if it is not of the caller's account.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -150,8 +149,8 @@ pub trait Api: Sized + Send + Sync + 'static {
         Presigned::Refused
     }
 
-    /// How the caller of an operation is proven that is not signed with Signature Version 4; `None`
-    /// if it is.
+    /// How the caller of an operation is authenticated if the operation is not signed with
+    /// Signature Version 4; `None` if it is signed.
     fn own_proof(_operation: &str) -> Option<Prove> {
         None
     }
@@ -189,10 +188,10 @@ pub struct ResourceQuestion<'c> {
     pub action: &'c str,
 }
 
-/// What decisions about a resource rest on apart from the caller.
+/// What decisions about a resource depend on, apart from the caller.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The policy of the resource, if it has one: what it is called, and its text with the principals of today.
+    /// The policy of the resource, if it has one: what it is called, and its text with today's principals.
     pub policy: Option<(String, String)>,
     /// The generation of the policy's record, if it is stored.
     pub generation: Option<Generation>,
@@ -348,7 +347,7 @@ impl ApiDescription {
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_sts-comparison.html>
     pub fn restricted(&self, caller: &Caller, operation: &str) -> Option<Fault> {
-        // Of operations: what is not known is refused as such.
+        // Unknown operations are refused as such.
         let known = || self.operations.iter().any(|row| row.name() == operation);
         let only = match caller.bearer() {
             Bearer::Service(_) => Some(self.for_services),
@@ -371,7 +370,7 @@ impl ApiDescription {
 }
 
 impl Context<'_> {
-    /// What is stored of a resource that bears on decisions about it, as the API that it is of says; `None` if
+    /// What is stored about a resource and matters for decisions about it, as its API reports it; `None` if
     /// that is not served, or nothing is.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Who makes this request: a proven identity with the policies that speak for it.
+//! The caller of this request: an authenticated identity with its policies.
 
 mod in_play;
 mod load;
@@ -50,7 +50,7 @@ pub enum Credential {
 /// A verified token, and the account's provider that it was verified for.
 #[derive(Debug)]
 pub struct WebIdentity {
-    /// The provider, and what it vouches for under its condition keys.
+    /// The provider, and what it asserts under its condition keys.
     pub federation: Federation,
     /// The token.
     pub token: VerifiedToken,
@@ -58,7 +58,7 @@ pub struct WebIdentity {
     pub generation: Generation,
 }
 
-/// Whose policies speak for the caller.
+/// Whose policies the caller has.
 #[derive(Clone, Debug)]
 pub enum Bearer {
     /// The account's root user, who needs none.
@@ -67,9 +67,9 @@ pub enum Bearer {
     User(Arc<UserUnit>),
     /// The role of a session.
     Role(Arc<RoleUnit>),
-    /// A service by itself, which has none.
+    /// A service on its own behalf, which has none.
     Service(&'static ActingService),
-    /// An agent, which has none: what it may do is what an API says agents may.
+    /// An agent, which has none: APIs say what agents may do.
     Agent(Agent),
     /// Nobody's: the caller has no identity here yet.
     Nobody,
@@ -94,12 +94,12 @@ pub struct Caller {
     credential: Credential,
     bearer: Bearer,
     groups: Vec<Arc<GroupUnit>>,
-    /// The bearer's managed policies, then its groups'.
+    /// Its managed policies, then those of its groups.
     managed: Vec<Arc<ManagedPolicyUnit>>,
     boundary: Option<Arc<ManagedPolicyUnit>>,
     session_managed: Vec<Arc<ManagedPolicyUnit>>,
     session_void: Option<Arc<Void>>,
-    /// The bearer's tags overridden by the session's, if both have some.
+    /// The identity's tags, overridden by those of the session, if both have some.
     merged_tags: Option<Vec<Tag>>,
     membership: Option<Membership>,
     /// The APIs of this process that call for it, the first one first.
@@ -124,7 +124,7 @@ impl Caller {
         &self.principal
     }
 
-    /// Where its credentials stand: of everybody but a service, where it lives.
+    /// Where its credentials are stored: for everybody but a service, in its own account.
     pub fn home(&self) -> (Partition, AccountId) {
         self.home
     }
@@ -161,7 +161,7 @@ impl Caller {
         self.session().and_then(SessionUnit::forwarded)
     }
 
-    /// The same caller, for whom a service calls another.
+    /// The same caller, on whose behalf a service calls another one.
     pub(crate) fn through(&self, service: &'static ActingService) -> Self {
         let mut caller = self.clone();
         caller.through.push(service);
@@ -175,12 +175,12 @@ impl Caller {
         first.into_iter().chain(self.through.iter().copied())
     }
 
-    /// Whether a service makes the call for the caller.
+    /// Whether a service calls on behalf of the caller.
     pub fn is_acted_for(&self) -> bool {
         self.forwarded().is_some() || !self.through.is_empty()
     }
 
-    /// The service whose call this is: by itself, or for the caller.
+    /// The service that calls, on its own behalf or on the caller's.
     pub fn service(&self) -> Option<&'static ActingService> {
         if let Some(service) = self.through.last() {
             return Some(service);
@@ -203,7 +203,7 @@ impl Caller {
         }
     }
 
-    /// Whose policies speak for the caller.
+    /// Whose policies the caller has.
     pub fn bearer(&self) -> &Bearer {
         &self.bearer
     }

@@ -16,10 +16,11 @@ use crate::{
     turns::Turn,
 };
 
-/// Bytes that a request holds which waits for a turn again, at most: its headers and a small body.
+/// The most bytes that a request holds while it waits for another turn: its headers and a small
+/// body.
 const WAITING_BYTES: usize = 64 << 10;
 
-/// There is no turn for a request to go on.
+/// There is no turn for a request to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no turn to go on")]
 pub struct NoTurn;
@@ -32,7 +33,7 @@ pub struct Context<'a> {
     pub(crate) services: &'a Services,
     /// The caller.
     pub caller: &'a Caller,
-    /// For whose resource, if a service calls by itself.
+    /// The resource that a service calls for, if it calls on its own behalf.
     pub source: &'a Source,
     /// The Region of the call: the credential scope's.
     pub region: Region,
@@ -59,8 +60,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The account that the caller's credentials are in. Of everybody but a service it is the
-    /// caller's own; what may depend on whose the caller is asks the principal.
+    /// The account that the caller's credentials are in. For everybody but a service it is the
+    /// caller's own account; what depends on the caller's account asks the principal.
     pub fn account(&self) -> AccountId {
         self.caller.home().1
     }
@@ -70,7 +71,7 @@ impl Context<'_> {
         self.shared
     }
 
-    /// A key for what an API seals by itself, different for every label and version of it.
+    /// A key for what an API seals itself, different for every label and version.
     pub fn derived_key(&self, label: &[u8], version: u8) -> DerivedKey {
         derive::kbkdf(self.shared.marker_key.expose(), label, &[version])
     }
@@ -94,8 +95,8 @@ impl Context<'_> {
         self.services.named(service).is_some()
     }
 
-    /// Waits for something that is no work: the request's turn is given back meanwhile, and it waits for
-    /// another one after that. `None` if the server stops first.
+    /// Waits for something without working: the request's turn is given back in the meantime, and it
+    /// waits for another one after that. `None` if the server stops first.
     ///
     /// # Errors
     /// [`NoTurn`] when there is none again in time.

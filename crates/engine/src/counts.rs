@@ -1,5 +1,5 @@
-//! Counts of an account's things, gathered in the background, for quotas that may overshoot by
-//! what is in flight.
+//! How many resources an account has, counted in the background, for quotas that requests in flight
+//! may exceed.
 
 use std::collections::HashMap;
 
@@ -9,8 +9,8 @@ use parking_lot::RwLock;
 
 use crate::directory::{paths, scopes::Scope};
 
-/// A kind of record that an API has counted, by the word that stands for it in paths. The paths go
-/// on with the id of the record.
+/// A kind of record that an API has counted, by its word in paths. The id of the record follows in
+/// the paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountedKind {
     /// Records of an account in no Region.
@@ -70,7 +70,7 @@ impl Counted {
     }
 }
 
-/// The counts as they were last gathered, with what was made here since.
+/// The last counts, with what was created here since.
 #[derive(Debug, Default)]
 pub struct Counts {
     all: RwLock<HashMap<Counted, u64>>,
@@ -82,13 +82,13 @@ impl Counts {
         self.all.read().get(&counted).copied()
     }
 
-    /// Says what was counted.
+    /// Records what was counted.
     pub fn gathered(&self, counted: Counted, count: u64) {
         self.all.write().insert(counted, count);
     }
 
-    /// One was made here. The pipeline says so once the change is committed: what meets a conflict is tried again, and
-    /// would be counted twice.
+    /// One was created here. The pipeline reports it once the change is committed: a change that meets a conflict is
+    /// tried again, and would be counted twice.
     pub(crate) fn made(&self, counted: Counted) {
         let mut counts = self.all.write();
         if let Some(count) = counts.get_mut(&counted) {

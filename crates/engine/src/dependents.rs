@@ -1,4 +1,4 @@
-//! What would become unreadable without a KMS key, as each API says it of its own resources.
+//! What would become unreadable without a KMS key, as each API reports it for its own resources.
 
 use keyward_store::boxed::BoxFuture;
 use keyward_types::{key_id::KeyArn, time::Timestamp};
@@ -21,13 +21,13 @@ pub struct Dependent {
 /// What is known of the backups of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backups {
-    /// The API makes none, or nothing was ever said of one.
+    /// The API makes none, or none was ever reported.
     Unknown,
-    /// The newest one that was told of.
+    /// The newest one that was reported.
     Newest {
-        /// The moment that it is of.
+        /// The moment whose state it has.
         at: Timestamp,
-        /// The generation of its image, if that was told.
+        /// The generation of its image, if that was reported.
         generation: Option<u64>,
     },
 }

@@ -78,7 +78,7 @@ pub enum ReadError {
         /// Where it should be.
         path: Path,
     },
-    /// A genuine record that the record it belongs to does not know: it was put back.
+    /// An authentic record that the record it belongs to does not name: it was put back.
     #[error("the record at `{path}` does not agree with the one it belongs to")]
     Disagrees {
         /// Where it is.
@@ -143,7 +143,7 @@ pub fn cache<U: Send + Sync + 'static>(
 
 impl Directory {
     /// Starts to follow the store, for these caches of APIs, too. Returns the directory and the node,
-    /// by which changes are committed: whoever is to change nothing gets only the directory.
+    /// which commits changes: code that must not change anything gets only the directory.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -317,8 +317,8 @@ impl Directory {
         Ok(Some((account, record)))
     }
 
-    /// Whether temporary credentials of an account's root user that were made then still count:
-    /// not if its credentials were replaced since.
+    /// Whether temporary credentials of an account's root user that were issued at that time are
+    /// still valid: not if its credentials were replaced since.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -340,7 +340,7 @@ impl Directory {
     }
 }
 
-/// The error of a genuine record that the record it belongs to does not know.
+/// The error for an authentic record that the record it belongs to does not name.
 pub fn disagrees(record: &Record) -> ReadError {
     ReadError::Disagrees {
         path: record.path.clone(),

@@ -56,8 +56,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of the caller's making (HTTP 400). Of a message that repeats too much of what was
-    /// sent, the start is kept.
+    /// A fault of the caller (HTTP 400). Of a message that repeats too much of what was sent, the
+    /// start is kept.
     pub fn new(code: &'static str, message: Option<String>) -> Self {
         let message = message.map(|text| echo::message(text, echo::MAX_MESSAGE).into_owned());
         Self {
@@ -72,7 +72,7 @@ impl Fault {
         }
     }
 
-    /// A fault of the wire, whose code is ours or that of AWS's own faults; `otherwise` stands for a
+    /// A fault of the wire, whose code is ours or that of AWS's own faults; `otherwise` replaces a
     /// code that is neither.
     pub fn of_wire(fault: keyward_wire::fault::Fault, otherwise: &'static str) -> Self {
         let code = match fault.code {
@@ -104,7 +104,7 @@ impl Fault {
         }
     }
 
-    /// What a stranger is told of it.
+    /// What a stranger is told about it.
     #[must_use]
     pub fn for_strangers(mut self) -> Self {
         let shorten = |text| echo::message(text, echo::MAX_STRANGERS_MESSAGE).into_owned();
@@ -112,14 +112,14 @@ impl Fault {
         self
     }
 
-    /// With AWS's word for why, beside the message.
+    /// With AWS's reason code, in addition to the message.
     #[must_use]
     pub fn because(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
     }
 
-    /// With a member beside code and message, such as the id of what exists already.
+    /// With a member in addition to code and message, such as the id of what exists already.
     #[must_use]
     pub fn naming(mut self, member: &'static str, value: String) -> Self {
         self.named = Some((member, value));
@@ -182,12 +182,12 @@ impl Fault {
         self.message.as_deref()
     }
 
-    /// AWS's word for why, where a service has one beside the message.
+    /// AWS's reason code, where a service has one in addition to the message.
     pub fn reason(&self) -> Option<&'static str> {
         self.reason
     }
 
-    /// The member beside code and message, where there is one.
+    /// The member in addition to code and message, if there is one.
     pub fn named(&self) -> Option<(&'static str, &str)> {
         let (member, value) = self.named.as_ref()?;
         Some((member, value))

@@ -6,11 +6,11 @@
 //! `invokedBy`. Nothing restricts it to one key, and it does not matter how the caller was proven. A
 //! called API may call a further one.
 //!
-//! The calls are part of the caller's request: they are made before it is answered. What a service
-//! does later rests on grants that it creates here. Each call commits for itself. If the commit of the
-//! calling operation then meets a conflict, the operation runs again, and calls again: what it creates
-//! elsewhere must be the same the second time, as a grant with a name is. If the operation fails, it takes that
-//! back ([`abandoned`](crate::operation::Operation::abandoned)). What cannot be taken back waits until the
+//! The calls are part of the caller's request: they are made before it is answered. What a service does later
+//! is allowed by grants that it creates here. Each call commits for itself. If the commit of the calling
+//! operation then meets a conflict, the operation runs again, and calls again: what it creates elsewhere must
+//! be the same the second time, as a grant with a name is. If the operation fails, it takes that back
+//! ([`abandoned`](crate::operation::Operation::abandoned)). What cannot be taken back waits until the
 //! operation's own changes are committed ([`committed`](crate::operation::Operation::committed)).
 //!
 //! A service outside of this process asks for a forward access session instead.
@@ -49,8 +49,8 @@ pub trait Forwards: Api {
 /// Why a call has no answer.
 #[derive(Debug)]
 pub enum NotDone {
-    /// The called API refused it, with this code and message: for the caller, as the calling API
-    /// tells it.
+    /// The called API refused it, with this code and message, which the calling API passes on in
+    /// its own way.
     Refused(Told),
     /// It failed on our side; the cause is in the log.
     Failed(Internal),
@@ -62,7 +62,7 @@ pub trait CallsAsServices: Api {
     const SERVICES: &'static [&'static ActingService];
 }
 
-/// For which resource a service calls by itself.
+/// The resource for which a service calls on its own behalf.
 #[derive(Clone, Copy, Debug)]
 pub struct Resource<'r> {
     /// Its ARN.
@@ -71,8 +71,9 @@ pub struct Resource<'r> {
     pub account: AccountId,
 }
 
-/// Calls an operation of another API as a service by itself, for a resource of its own: with no
-/// rights but those that policies and grants give the service. Returns the body of the answer.
+/// Calls an operation of another API as a service on its own behalf, for a resource of its own:
+/// with only those rights that policies and grants give the service. Returns the body of the
+/// answer.
 ///
 /// # Errors
 /// As [`call`]; and if the API may not call as that service.
@@ -109,7 +110,7 @@ pub async fn by_worker<A: CallsAsServices>(
     named: (&str, &str),
     body: &[u8],
 ) -> Result<Bytes, NotDone> {
-    // It replaces what stands here of a caller before anything looks at it.
+    // It replaces what is here about a caller before anything looks at it.
     let caller = Caller::of_service(service, region, (region.partition(), resource.account));
     let (source, ids) = (Source::default(), Ids::new());
     let peer = Peer::new(IpAddr::V4(Ipv4Addr::LOCALHOST), None);

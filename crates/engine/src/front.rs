@@ -25,8 +25,8 @@ use crate::{
     turns::Turn,
 };
 
-/// What the audit trail and the metrics call an operation that nobody knows: the name asked for
-/// is in the message.
+/// What the audit trail and the metrics call an unknown operation: the requested name is in the
+/// message.
 const UNKNOWN: &str = "UnknownOperation";
 
 /// The code of a failure on our side before an API is known, which is one of AWS's common errors.
@@ -93,14 +93,14 @@ impl Front {
         let target = match dispatch::target(&self.services, received, body) {
             Ok(target) => target,
             Err(refused) => {
-                // In a box, so that the future of what is served is no longer for it.
+                // In a box, so that the future of served requests does not grow.
                 let answer = self.answer_unserved(received, body, &ids, refused);
                 return Box::pin(answer).await;
             }
         };
         let proven = match (target.api().own_proof)(&target.name) {
             Some(prove) => {
-                // A signature beside the proof is not looked at, and does not make room for more.
+                // A signature in addition to the proof is ignored, and does not allow more memory.
                 if body.len() > MAX_UNSIGNED_BODY {
                     return self.body_too_large(received);
                 }
@@ -130,7 +130,7 @@ impl Front {
             Ok(proven) => proven,
             Err(answer) => return answer,
         };
-        // A token of a public provider proves nothing until a trust policy lets its bearer in.
+        // A token of a public provider proves nothing until a trust policy allows it.
         if caller.caller.web_identity().is_none() {
             self.shared.turns.note(received.peer, &caller.caller);
         }
@@ -172,7 +172,7 @@ impl Front {
         }
     }
 
-    /// The answer to a principal that asks more often than it may: counted, and not recorded.
+    /// The answer to a principal over its rate: counted, and not recorded.
     fn throttled(&self, (ids, form): (&Ids, Form), target: &Dispatched<'_>) -> Answer {
         let api = target.api();
         let metrics = &self.shared.metrics;
@@ -185,8 +185,8 @@ impl Front {
             .with_code(api.wire.style(), fault.code().into())
     }
 
-    /// The answer to a request for which there was no turn: counted, and not recorded. Nobody is proven
-    /// to have made it.
+    /// The answer to a request for which there was no turn: counted, and not recorded. Its caller is
+    /// not authenticated.
     fn crowded_out(&self, received: &Received<'_>, ids: &Ids) -> Answer {
         let target = received.header("x-amz-target");
         let found = target.and_then(|target| self.services.targeted(target));
@@ -265,7 +265,7 @@ impl Front {
         self.refuse_claimed(received, ids, refused.style, &refused.fault, "", "")
     }
 
-    /// The answer to a caller who is not proven.
+    /// The answer to an unauthenticated caller.
     fn refuse_caller(
         &self,
         received: &Received<'_>,
@@ -277,7 +277,7 @@ impl Front {
         self.refuse_unproven(received, ids, (style, internal), refused, &target.name)
     }
 
-    /// The answer to a caller who is not proven, whatever the request is for; with the code of a
+    /// The answer to an unauthenticated caller, whatever the request is for; with the code of a
     /// failure on our side.
     fn refuse_unproven(
         &self,
@@ -305,7 +305,8 @@ impl Front {
         }
     }
 
-    /// The answer to a proof of an API's own that is not believed, or to the rest of its request.
+    /// The answer if the API's own proof of the caller, or the rest of the request, is not
+    /// accepted.
     fn refuse_proof(
         &self,
         received: &Received<'_>,
@@ -346,7 +347,7 @@ impl Front {
         });
     }
 
-    /// The answer to whoever is not proven.
+    /// The answer to an unauthenticated caller.
     fn render(
         &self,
         received: &Received<'_>,
@@ -400,7 +401,7 @@ pub(crate) async fn serve(cx: &Context<'_>, target: &Dispatched<'_>) -> Answer {
     pipeline::refuse(cx, (api, name), fault, Ended::Fault).await
 }
 
-/// The fault of an operation that AWS has and this version has not.
+/// The fault for an operation that AWS has and this version does not have.
 fn unsupported_fault(operation: &str) -> Fault {
     let message = format!("{operation} is not supported by this version of Keyward.");
     Fault::new("UnsupportedOperationException", Some(message))

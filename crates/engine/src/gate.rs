@@ -106,7 +106,7 @@ impl<'a> Gate<'a> {
         self.ask(on, supplied(supply))
     }
 
-    /// A permit for what is done in the caller's account and Region at large (`*`).
+    /// A permit for what is done in the caller's account and Region as a whole (`*`).
     ///
     /// # Errors
     /// When the policies deny.
@@ -201,7 +201,7 @@ impl<'a> Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// A forward access session is good for its one key, and for what does not govern it.
+    /// A forward access session is valid for its one key, and not for operations that manage keys.
     fn beyond_session<A: Action>(
         &self,
         resource: &Resource<'_>,
@@ -233,14 +233,14 @@ impl Gate<'_> {
         })
     }
 
-    /// Whether a service makes the call for the caller: `kms:GrantIsForAWSResource`.
+    /// Whether a service calls on behalf of the caller: `kms:GrantIsForAWSResource`.
     pub fn is_forwarded(&self) -> bool {
         self.cx.caller.is_acted_for()
     }
 }
 
 impl Context<'_> {
-    /// What the policies would say of a resource as it would be: the lockout check. It proves
+    /// What the policies would decide about a resource as it would be: the lockout check. It proves
     /// nothing and is not recorded as a decision.
     pub fn would_allow<A: Action>(
         &self,
@@ -296,8 +296,8 @@ impl<'a> PreparedQuestion<'a> {
         }
     }
 
-    /// The place of the resource's account in its organization, if resource control policies are
-    /// compared with the resource.
+    /// The place of the resource's account in its organization, if resource control policies apply
+    /// to the resource.
     fn limited_by(&self) -> Option<Membership> {
         self.owner.filter(|_| !self.rcps.is_empty()).cloned()
     }

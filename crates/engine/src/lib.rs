@@ -1,5 +1,5 @@
-//! What every API stands on: the pipeline through which every request passes, the gate that asks the
-//! policies, callers, the directory, the audit trail, and the table of APIs. It names no API.
+//! What every API is built on: the pipeline through which every request passes, the gate that asks
+//! the policies, callers, the directory, the audit trail, and the table of APIs. It names no API.
 #![forbid(unsafe_code)]
 
 pub mod api;

@@ -1,5 +1,5 @@
-//! Page markers: sealed to store, account, Region, operation and filter, so that a marker is good for
-//! nothing but going on where it was given.
+//! Page markers: sealed to store, account, Region, operation and filter, so that a marker can only be
+//! used to continue the list that it was issued for.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_crypto::{
@@ -21,7 +21,7 @@ pub enum MarkerError {
 }
 
 impl Context<'_> {
-    /// The marker that goes on after `position`.
+    /// The marker that continues after `position`.
     ///
     /// # Errors
     /// Never; the key's length is checked when the server starts.

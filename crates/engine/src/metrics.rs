@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 /// Counters of requests and refusals.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    // Set once, so that no request takes a lock to count itself.
+    // Set once, so that no request takes a lock to be counted.
     requests: OnceLock<HashMap<(&'static str, &'static str), Outcomes>>,
     unauthenticated: RwLock<BTreeMap<String, AtomicU64>>,
 }
@@ -69,7 +69,7 @@ impl Metrics {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a caller who was not authenticated; `code` is one of a few words of ours.
+    /// Counts a caller who was not authenticated; `code` is one of a few words.
     pub fn unauthenticated(&self, code: &str) {
         {
             let counts = self.unauthenticated.read();

@@ -1,5 +1,5 @@
-//! Requests that count what there is before they make one more: those of an account in a Region take turns, so that they
-//! are never more than there may be.
+//! Requests that count what there is before they create another one: those of an account in a Region take turns, so that
+//! there are never more than allowed.
 
 use std::{
     collections::HashMap,

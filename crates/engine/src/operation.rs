@@ -1,4 +1,4 @@
-//! What an operation is: the trait that every API call implements, and what it answers.
+//! What an operation is: the trait that every API call implements, and its answer.
 
 use std::future::Future;
 
@@ -32,8 +32,8 @@ pub enum Work {
     Ready,
     /// It may block the thread, by a library that cannot wait otherwise.
     Blocks,
-    /// It may compute for more than a millisecond. Such an operation gives its turn back when it comes to
-    /// the pool, and of each principal only one is there.
+    /// It may compute for more than a millisecond. Such an operation gives its turn back when it enters
+    /// the pool, which has only one operation of each principal.
     Computes,
 }
 
@@ -59,14 +59,14 @@ pub trait Operation: Sized + Send + Sync + 'static {
     /// The permits it needs.
     type Permits: Send + Sync;
 
-    /// Reads the input and checks all that the model says of it.
+    /// Reads the input and checks it against the model.
     ///
     /// # Errors
     /// The service's validation fault, with every failed constraint.
     fn parse(input: &InputOf<'_, Self::Api>) -> Result<Self, Self::Fault>;
 
     /// Fetches the units that the decisions are about. What only the answer needs, and what costs much, is
-    /// read by [`call`](Self::call): who may not ask costs nothing.
+    /// read by [`call`](Self::call), so that callers without permission cost nothing.
     fn resolve<'c>(
         &self,
         cx: &'c ContextOf<'c, Self::Api>,
@@ -90,8 +90,8 @@ pub trait Operation: Sized + Send + Sync + 'static {
         cx: &'c ContextOf<'c, Self::Api>,
     ) -> impl Future<Output = Result<Done<Self::Output>, Self::Fault>> + Send;
 
-    /// What it has another API do that cannot be taken back, and what its own API notes, once its changes are
-    /// committed and before it is answered. If it does not come to this, or fails, somebody else must do it: a worker.
+    /// What it has another API do that cannot be undone, and what its own API notes, after its changes are committed
+    /// and before it is answered. If the server stops before, or this fails, a worker must do it.
     fn committed<'c>(
         &self,
         _output: &Self::Output,
@@ -100,7 +100,7 @@ pub trait Operation: Sized + Send + Sync + 'static {
         async {}
     }
 
-    /// Takes back what its calls have had another API do, if it fails.
+    /// Undoes what its calls have had another API do, if it fails.
     fn abandoned<'c>(&self, _cx: &'c ContextOf<'c, Self::Api>) -> impl Future<Output = ()> + Send {
         async {}
     }

@@ -23,7 +23,7 @@ use crate::{
     request::Answer,
 };
 
-/// How often a request starts anew because another was faster.
+/// How often a request starts again because another was faster.
 const MAX_CONFLICTS: u32 = 16;
 
 /// A table's row: an operation behind one function type. Only [`row`] makes one, so that every operation
@@ -167,7 +167,7 @@ async fn attempt<'c, O: Operation>(cx: &'c ContextOf<'c, O::Api>, operation: &O)
             };
         }
     };
-    // The gate is gone before anything waits again: no decision outlives its moment.
+    // The gate is dropped before anything waits again, so no decision is kept.
     let (permits, evaluations) = {
         let gate = Gate::new(&cx.shared.authority, cx);
         let permits = operation.authorize(&resolved, &gate);
@@ -180,8 +180,8 @@ async fn attempt<'c, O: Operation>(cx: &'c ContextOf<'c, O::Api>, operation: &O)
                 Work::Ready => Some(call.await),
                 Work::Blocks => cx.shared.pool.run(call).await,
                 Work::Computes => {
-                    // What it holds from here on is bounded by the pool: it takes no turn from those who
-                    // compute nothing.
+                    // From here on, the pool bounds what it holds: it takes no turn from operations that
+                    // do not compute.
                     if let Some(turn) = cx.turn {
                         turn.give_back();
                     }
@@ -219,7 +219,7 @@ fn answer<O: Operation>(cx: &Context<'_>, output: &O::Output) -> Answer {
     Answer::new(status, (api.content_type)(cx.form), cx.request_id, body)
 }
 
-/// What the event of an operation tells of its output.
+/// What the event of an operation shows of its output.
 struct Parts<'o, O: Operation>(&'o O::Output);
 
 impl<O: Operation> EventParts for Parts<'_, O> {

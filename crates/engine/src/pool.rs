@@ -1,13 +1,13 @@
 //! The bounded pool, for operations that block their thread or compute for long
 //! ([`Work`](crate::operation::Work)).
 //!
-//! While such an operation runs, the runtime serves other requests on another thread. The pool bounds
-//! how many run at once; some wait for their turn without holding a thread, and the rest are turned away.
+//! While such an operation runs, the runtime serves other requests on another thread. The pool bounds how
+//! many run at once; some wait for their turn without holding a thread, and the rest are refused.
 //!
-//! What blocks does not use a processor, so that many may. What computes uses one, for up to seconds: half
-//! of the processors are for it at most, so that the other half is there for requests that compute
-//! nothing. Of one principal at most one computes or waits here, so that principals who have much to
-//! compute take turns.
+//! Operations that block do not use a processor, so many may run. Those that compute use one, for up to
+//! seconds: they get at most half of the processors, and the other half remains for requests that do not
+//! compute. At most one operation of each principal computes or waits here, so that principals with much
+//! to compute take turns.
 
 use std::{
     collections::HashSet,
@@ -24,10 +24,10 @@ use tokio::{
     task,
 };
 
-/// How many run at once for each processor: what blocks does not use it.
+/// How many run at once for each processor, which they do not use while they block.
 const FOR_EACH_PROCESSOR: usize = 4;
-/// How many may wait for each that runs. Whoever waits holds a turn of the server, so that an endless
-/// line here would keep everybody else out.
+/// How many may wait for each that runs. Each of them holds a turn of the server, so an endless queue
+/// here would keep everybody else out.
 const WAITING_FOR_EACH: usize = 4;
 /// How many principals may wait to compute. Each holds the memory of its request.
 const WAITING_TO_COMPUTE: usize = 16;
@@ -132,8 +132,8 @@ impl Line {
         let _turn = self.turns.acquire().await;
         let runtime = Handle::current();
         Some(match runtime.runtime_flavor() {
-            // One thread from the beginning to the end: one for each poll would leave a trail of
-            // threads behind, each with memory of its own.
+            // One thread from beginning to end: with one for each poll, many threads would be left
+            // behind, each with its own memory.
             RuntimeFlavor::MultiThread => task::block_in_place(|| runtime.block_on(work)),
             // There is no other thread that could serve others.
             _ => work.await,

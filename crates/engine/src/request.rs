@@ -1,5 +1,5 @@
-//! A request as it was received, the other end of its connection, and an answer: what every layer of
-//! the server speaks of.
+//! A request as it was received, the other end of its connection, and an answer: which every layer
+//! of the server uses.
 
 use std::{
     borrow::Cow,
@@ -60,7 +60,7 @@ impl<'a> Received<'a> {
         REQUEST_COST + texts.sum::<usize>()
     }
 
-    /// Whether the client waits to be told to send the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub fn expects(&self) -> bool {
         let mut names = self.headers.iter().map(|(field, _)| field);
         names.any(|field| field.eq_ignore_ascii_case("expect"))
@@ -81,7 +81,7 @@ impl<'a> Received<'a> {
         Form::accepted(accept.map(|(_, value)| *value))
     }
 
-    /// What every event says of the client, found in one pass; empty what is not there.
+    /// What every event shows of the client, found in one pass; empty if it is missing.
     pub(crate) fn client(&self) -> Client<'a> {
         let mut client = Client::default();
         // From the last to the first, which is the one that counts.
@@ -98,7 +98,7 @@ impl<'a> Received<'a> {
     }
 }
 
-/// What a client says of itself in headers.
+/// What a client says about itself in headers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Client<'a> {
     pub user_agent: &'a str,
@@ -106,7 +106,7 @@ pub(crate) struct Client<'a> {
     pub host: &'a str,
 }
 
-/// The other end of a connection, as the socket knows it.
+/// The other end of a connection, according to the socket.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// The client's address.
@@ -143,7 +143,8 @@ impl Proof {
     /// A caller was proven, whose principal has this number.
     pub fn note(&self, principal: NonZeroU64) {
         let principal = principal.get();
-        // Read first: the requests of a connection then do not take the line from each other.
+        // Read first, so that the requests of a connection do not invalidate each other's cache
+        // line.
         if self.0.load(Ordering::Relaxed) != principal {
             self.0.store(principal, Ordering::Relaxed);
         }
@@ -160,7 +161,7 @@ impl Proof {
     }
 }
 
-/// What the audit trail says of a connection's TLS.
+/// What the audit trail shows of a connection's TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsDetails {
     /// `TLSv1.3` or `TLSv1.2`.
@@ -181,7 +182,7 @@ pub struct Answer {
     pub error_type: Option<Cow<'static, str>>,
     /// The body; its memory is wiped when it has been sent.
     pub body: Bytes,
-    /// What the body says of a fault, for an API that made the call; none of other answers.
+    /// The fault in the body, for an API that made the call; `None` for other answers.
     pub told: Option<Box<Told>>,
 }
 
@@ -235,7 +236,8 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// For whose resource a service calls by itself. Only a service can say so, and only signed.
+/// The resource for which a service calls on its own behalf. Only a service can name it, and only
+/// if it is signed.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
     /// `aws:SourceArn`

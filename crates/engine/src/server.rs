@@ -35,11 +35,11 @@ use crate::{
 /// Limits that an operator chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotas {
-    /// Customer managed keys in an account and Region; may overshoot by what is in flight.
+    /// Customer managed keys in an account and Region; requests in flight may exceed it.
     pub keys: u64,
     /// Aliases of a key; exact.
     pub aliases_per_key: usize,
-    /// Users of an account; may overshoot by what is in flight.
+    /// Users of an account; requests in flight may exceed it.
     pub users: u64,
     /// Roles of an account, likewise.
     pub roles: u64,
@@ -51,7 +51,7 @@ pub struct Quotas {
     pub instance_profiles: u64,
     /// Managed policies attached to a user, group or role; exact.
     pub policies_per_identity: usize,
-    /// Grants on a key; may overshoot by what is in flight.
+    /// Grants on a key; requests in flight may exceed it.
     pub grants_per_key: u64,
     /// How often one principal may ask, if there is a limit.
     pub request_interval: Option<Duration>,
@@ -134,7 +134,7 @@ pub struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) audit_directory: PathBuf,
     pub(crate) pool: Pool,
-    /// Whether requests that wait for something to happen shall wait no longer.
+    /// Whether requests that wait for something to happen should stop waiting.
     pub(crate) stopping: watch::Sender<bool>,
     health: Health,
 }
@@ -152,7 +152,7 @@ impl Shared {
         Self {
             directory: parts.directory,
             of_accounts: parts.of_accounts,
-            // The only one: what asks it is the gate of the pipeline.
+            // The only authority; only the gate of the pipeline uses it.
             authority: Authority::dangerous_new(),
             clock: parts.clock,
             writer: parts.writer,
@@ -263,7 +263,7 @@ impl Shared {
         reasons
     }
 
-    /// Says why requests cannot succeed, as far as a worker can tell.
+    /// Returns why requests cannot succeed, as far as a worker knows.
     pub fn found_unready(&self, reasons: Vec<String>) {
         *self.health.reasons.lock() = reasons;
     }

@@ -70,7 +70,7 @@ impl fmt::Debug for Service {
 pub struct Services {
     rows: Vec<Service>,
     own: Service,
-    /// The name and the namespace of the API that clients speak to who name none.
+    /// The name and namespace of the API for clients that do not name one.
     unnamed: (&'static str, &'static str),
 }
 
@@ -96,7 +96,7 @@ impl Services {
         Self { rows, own, unnamed }
     }
 
-    /// The API of the Query protocol that clients speak to who name none.
+    /// The API of the Query protocol for clients that do not name one.
     pub(crate) fn unnamed(&self) -> &Service {
         self.named(self.unnamed.0).unwrap_or(&self.own)
     }

@@ -1,8 +1,8 @@
 //! Temporary credentials: a session and its token.
 //!
-//! A session is stored nowhere: its token holds all of it, sealed. What may change afterwards (the
-//! user or role, its policies) is looked up for every request, so that deleting or denying the role
-//! stops its sessions at once.
+//! A session is stored nowhere: its token contains all of it, sealed. What may change afterwards
+//! (the user or role, its policies) is looked up for every request, so that deleting or denying the
+//! role stops its sessions at once.
 //!
 //! ```text
 //! token = base64(version 2 (1) ‖ salt (16) ‖ nonce (12) ‖ AES-256-GCM(record as JSON) and tag)
@@ -47,7 +47,7 @@ use crate::directory::{
 const VERSION: u8 = 2;
 const SALT_BYTES: usize = 16;
 const LABEL: &[u8] = b"keyward session token";
-/// The longest token, in characters: what is longer is not opened.
+/// The longest token, in characters: longer ones are not opened.
 pub const MAX_TOKEN: usize = 16_384;
 
 /// Whose session it is.
@@ -69,12 +69,12 @@ pub enum Subject {
     Federated {
         /// The name given to it.
         name: String,
-        /// The user that made it; `None` if the root user did.
+        /// The user that created it; `None` if the root user did.
         issuer: Option<UniqueId>,
     },
 }
 
-/// The policies that a session was made with; they form one set.
+/// The policies that a session was created with; they form one set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionPolicies {
@@ -126,7 +126,7 @@ pub struct SessionRecord {
     pub issued: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
-    /// Session policies; `None` if it was made without any.
+    /// Session policies; `None` if it was created without any.
     pub policies: Option<SessionPolicies>,
     /// Session tags.
     pub tags: Vec<Tag>,
@@ -206,7 +206,7 @@ impl SessionUnit {
         self.expires
     }
 
-    /// Session policies; `None` if it was made without any.
+    /// Session policies; `None` if it was created without any.
     pub fn policies(&self) -> Option<&CompiledPolicies> {
         self.policies.as_ref()
     }
@@ -249,7 +249,7 @@ impl SessionUnit {
     }
 }
 
-/// Why a token is not a session's.
+/// Why a token is not that of a session.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// It is not a token of this server, not of this access key, or was altered.

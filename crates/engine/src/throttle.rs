@@ -1,4 +1,5 @@
-//! How often one principal may ask: a token bucket for each, if the operator wants it.
+//! How many requests one principal may send: a token bucket for each, if the operator configures
+//! it.
 //!
 //! Whatever is over the rate is answered before anything is parsed, looked up or recorded, so that
 //! no principal can keep a server, or its disk, busy alone. The sessions of a role share its bucket. What a
@@ -19,7 +20,7 @@ use crate::caller::{Bearer, Caller};
 
 /// Parts of the table, each with a lock of its own.
 const SHARDS: usize = 64;
-/// Principals remembered in one part. Who is forgotten starts with a full bucket.
+/// Principals remembered in one part. One that was forgotten starts with a full bucket.
 const PER_SHARD: usize = 1024;
 
 /// The buckets of all principals.

@@ -1,13 +1,14 @@
 //! How many requests are worked on at once, and whose turn is next.
 //!
-//! A request that is worked on holds records, its answer and its event, and takes the processor's time;
-//! one that waits for its turn holds what its client sent. So only so many are worked on, from the proof
-//! of the caller to the answer: of one principal at most half of them, and principals take turns,
-//! however many requests one of them has. Whose request it is is not proven before its turn, so that
-//! what was proven last on the connection decides, and on a new one the address.
+//! A request that is being handled holds records, its answer and its event, and takes processor time;
+//! one that waits for its turn holds what its client sent. So only a limited number are handled, from
+//! the proof of the caller to the answer: of one principal at most half of them, and principals take
+//! turns, however many requests one of them has. The caller of a request is not authenticated before its
+//! turn, so the caller that was last authenticated on the connection counts, and on a new connection the
+//! address.
 //!
-//! What waits is bounded in bytes: beyond that, whoever has most of them there is told to slow down.
-//! While nobody waits, no lock is taken.
+//! The bytes of waiting requests are bounded: beyond that, the caller who has most of them is told
+//! to slow down. While nobody waits, no lock is taken.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::RandomState},
@@ -33,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The turns of all principals.
 pub struct Turns {
     free: AtomicUsize,
-    /// How many wait. Added to before and taken from after the queue is looked at: who ends a turn
-    /// and reads zero has left its place to whoever comes.
+    /// How many wait. Added to before and taken from after the queue is looked at: if the end of a
+    /// turn reads zero, its place is free for the next request.
     waiting: AtomicUsize,
     /// Requests of each lane that are worked on.
     under_way: Box<[AtomicUsize]>,
@@ -95,7 +96,7 @@ impl Turn<'_> {
         self.over.load(SeqCst)
     }
 
-    /// Ends the turn before the request is over: from here on, something else bounds what it takes.
+    /// Ends the turn before the request is over: from here on, something else bounds its resources.
     pub fn give_back(&self) {
         if !self.over.swap(true, SeqCst) {
             self.turns.end(self.lane);
@@ -144,9 +145,9 @@ impl Turns {
         }
     }
 
-    /// Waits for a turn of the one who was proven last on the connection, or else of strangers from
-    /// its address, with a request that holds so many bytes. `None` if others wait who have as much
-    /// right to the memory, or if the wait is too long.
+    /// Waits for a turn of the caller that was last authenticated on the connection, or else of
+    /// strangers from its address, with a request that holds so many bytes. `None` if others wait
+    /// who have as much right to the memory, or if the wait is too long.
     pub async fn take(&self, peer: &Peer, bytes: impl FnOnce() -> usize) -> Option<Turn<'_>> {
         let number = match peer.proof.principal() {
             Some(principal) => principal.get(),
@@ -238,7 +239,7 @@ impl Turns {
         }
     }
 
-    /// Ends a turn of a lane, and begins that of the one who is next.
+    /// Ends a turn of a lane, and begins the next one.
     fn end(&self, lane: usize) {
         self.end_of_lane(lane);
         self.free.fetch_add(1, SeqCst);
@@ -318,7 +319,7 @@ impl Queue {
         }
     }
 
-    /// Who has waited longest in the lane that is next, which goes to the end of the order.
+    /// The request that has waited longest in the next lane, which moves to the end of the order.
     fn next_of(&mut self, lane: usize) -> Option<Waiter> {
         self.pass_over(lane);
         let first = self.lanes.get(&lane)?.waiting.keys().next().copied()?;
@@ -377,7 +378,7 @@ impl Drop for Waiting<'_> {
         if waited {
             self.turns.waiting.fetch_sub(1, SeqCst);
         } else if self.go.try_recv().is_ok() {
-            // Given when nobody listened any more.
+            // Given when nobody was listening any more.
             self.turns.end(self.lane);
         }
     }

@@ -1,4 +1,4 @@
-//! The workers: what the system itself owes keys and operators, without a caller.
+//! The workers: what the system itself does for keys and operators, without a caller.
 
 pub mod counting;
 pub mod health;
@@ -26,9 +26,9 @@ use crate::{
     service::Services,
 };
 
-/// What a worker works with. An operation leaves its changes to the pipeline, which commits them
-/// with their event; a worker has no caller and commits by itself. It is lent this for a round, and
-/// cannot keep it.
+/// What a worker uses. An operation leaves its changes to the pipeline, which commits them with
+/// their event; a worker has no caller and commits itself. It borrows this for a round, and cannot
+/// keep it.
 #[derive(Debug)]
 pub struct WorkerContext {
     shared: Arc<Shared>,
@@ -66,7 +66,7 @@ impl WorkerContext {
         self.node.batch()
     }
 
-    /// Commits a batch; whatever begins after the answer sees it.
+    /// Commits a batch; everything that begins after the answer sees it.
     ///
     /// # Errors
     /// When a precondition does not hold, the store cannot be written, or the batch writes to the outbox.
@@ -89,7 +89,7 @@ impl WorkerContext {
         Ok(self.node.commit(batch).await.map(|_| ())?)
     }
 
-    /// Overwrites what deleted records left in the store's files.
+    /// Overwrites the remains of deleted records in the store's files.
     ///
     /// # Errors
     /// When the store cannot be written.

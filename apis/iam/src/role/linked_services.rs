@@ -25,7 +25,7 @@ pub struct LinkedService {
 }
 
 impl LinkedService {
-    /// Reads a line of the table; `None` if it has not the table's form.
+    /// Reads a line of the table; `None` if it does not have the table's form.
     fn read(line: &'static str) -> Option<Self> {
         let mut columns = line.split('\t');
         let linked = Self {

@@ -1,5 +1,5 @@
-//! How many grants keys have, as it was last counted and with what was made and ended here since: for a quota
-//! that may overshoot by what is in flight.
+//! How many grants keys have: the last count, with what was created and ended here since. For a quota that
+//! requests in flight may exceed.
 
 use std::collections::HashMap;
 
@@ -17,8 +17,8 @@ pub struct GrantCounts {
 pub struct GrantCount {
     /// How many.
     pub count: u64,
-    /// Whether they were counted, and none was made or ended here since. Other servers make and end
-    /// grants too, so what is only noted may be too much.
+    /// Whether they were counted, and none was created or ended here since. Other servers create
+    /// and end grants too, so a number that was only noted may be too high.
     pub counted: bool,
 }
 
@@ -29,8 +29,8 @@ impl GrantCounts {
         keys.get(key).copied()
     }
 
-    /// Says how many grants a key was found to have, and whether that is as many as it may. If it
-    /// is fewer, what others have noted meanwhile stays: the reading may lack what they made.
+    /// Records how many grants a key was found to have, and whether that is the limit. If it is
+    /// fewer, what others have noted meanwhile stays: the reading may lack what they made.
     pub fn gathered(&self, key: &KeyArn, count: u64, full: bool) {
         let mut keys = self.keys.write();
         let counted = true;
@@ -61,8 +61,8 @@ impl GrantCounts {
         }
     }
 
-    /// Has the grants of every key be counted anew when it is next given one: what other servers
-    /// made and ended is not noted here.
+    /// Has the grants of every key counted again when the next one is created: what other servers
+    /// created and ended is not noted here.
     pub fn forget(&self) {
         self.keys.write().clear();
     }
@@ -84,12 +84,12 @@ mod tests {
     fn a_late_reading_does_not_undo_what_was_noted_meanwhile() {
         let (key, counts) = (key(), GrantCounts::default());
         let count = |counts: &GrantCounts| counts.of(&key).map(|grants| grants.count);
-        // Two read before anything was made; the second is slow to say so.
+        // Two read before anything was created; the second reports late.
         counts.gathered(&key, 0, false);
         counts.made(&key);
         counts.gathered(&key, 0, false);
         assert_eq!(count(&counts), Some(1));
-        // As many as there may be is believed, and nobody need read again.
+        // At the limit, the number is believed, and nobody has to read it again.
         counts.made(&key);
         counts.gathered(&key, 1, true);
         let counted = true;

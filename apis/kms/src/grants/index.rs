@@ -1,4 +1,4 @@
-//! Where grants stand: the grant itself, and the entries by which it is found.
+//! Where grants are stored: the grant itself, and the entries by which it is found.
 //!
 //! Below the key's account and Region, but for those of a retiring principal, which stand below
 //! its own account so that grants on keys of all accounts are found together:
@@ -142,8 +142,9 @@ impl<'a> GrantPaths<'a> {
         indexed(grant).map(entry).collect()
     }
 
-    /// Where the name of a grant leads to it, if it has one. All that was asked for is in it: a
-    /// request with the same name and anything else different makes another grant.
+    /// The path that leads from the name of a grant to it, if it has a name. It depends on
+    /// everything in the request: a request with the same name that differs in anything else
+    /// creates another grant.
     pub fn name_of(&self, grant: &GrantRecord) -> Option<Path> {
         let name = grant.name.as_ref()?;
         let constraint = &grant.terms.constraint;
@@ -217,7 +218,7 @@ impl<'a> GrantPaths<'a> {
         self.hash("grant bucket", bucket.text()).into()
     }
 
-    /// Hashes differ from key to key, so that they do not tell which keys have equal contexts.
+    /// Hashes differ from key to key, so they do not reveal which keys have equal contexts.
     fn hash(&self, kind: &str, text: &str) -> String {
         self.reader.name_hash(self.key.as_str(), kind, text).into()
     }
@@ -226,8 +227,8 @@ impl<'a> GrantPaths<'a> {
         self.unit(word, &[])
     }
 
-    /// The path `word/key` with `rest` below it. Every request makes some, so it is put together
-    /// without formatting.
+    /// The path `word/key` with `rest` below it. Every request needs some, so it is built without
+    /// formatting.
     fn unit(&self, word: Segment<'static>, rest: &[&str]) -> String {
         let key = self.key;
         let (account, region) = (key.account(), key.region());
@@ -307,7 +308,7 @@ pub fn retirable_by(
 /// Everything in a Region that a service may retire: `ACCOUNT/KEY/GRANT` of each is below.
 ///
 /// # Errors
-/// When the name is none of a service.
+/// When the name is not that of a service.
 pub fn retirable_by_service(region: Region, name: &str) -> Result<Prefix, PathError> {
     Prefix::parse(&retirable(region.partition(), region, None, name))
 }

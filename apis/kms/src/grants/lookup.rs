@@ -27,18 +27,19 @@ use crate::grants::{
     terms::{Act, GrantQuestion, Shape},
 };
 
-/// A grant by which the caller may do what it asks.
+/// A grant that allows the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundGrant {
     /// Its id.
     pub id: GrantId,
     /// How strongly it names the caller.
     pub class: Class,
-    /// The revision at which it was written, where it must still stand when its use is committed.
+    /// The revision at which it was written, which must still be its revision when its use is
+    /// committed.
     pub revision: Option<Revision>,
 }
 
-/// A grant with where it is in the store's history.
+/// A grant with its revision in the store.
 #[derive(Clone, Debug)]
 pub struct StoredGrant {
     /// The record.
@@ -65,7 +66,7 @@ pub struct KnownShape {
 }
 
 impl KnownShape {
-    /// What stands for it in paths.
+    /// What represents it in paths.
     pub fn segment(&self) -> &str {
         self.path.segments().last().unwrap_or_default()
     }
@@ -95,11 +96,11 @@ pub struct GrantCaches {
     entries: Arc<Cache<GrantId>>,
 }
 
-/// The most entries that are looked at for a grant to make another by. Nobody's grants with one
-/// constraint come in so many sets of operations.
+/// The most entries that are searched for a grant that allows creating another one. Nobody has
+/// grants with one constraint and so many different sets of operations.
 const MOST_PARENTS: usize = 256;
 
-/// About what one unit takes in memory, in bytes, its path and the cache's own cost included.
+/// Roughly how much memory one unit takes, in bytes, with its path and the cache's own overhead.
 const UNIT_BYTES: u64 = 640;
 
 impl GrantCaches {
@@ -255,7 +256,8 @@ impl Grants {
                     Act::Child(_) => self.parent(key, &unit, asked).await?,
                 };
                 if let Some((id, revision)) = found {
-                    // Who is named more strongly needs nothing that one named less does not.
+                    // A party that is named more specifically needs no more than one that is named
+                    // less specifically.
                     return Ok(Some(FoundGrant {
                         id,
                         class: standing.class,

@@ -1,5 +1,5 @@
-//! Whom a grant names, bound to what nobody can take over: a user, role or session created again
-//! under an old name is a stranger to the grants of the old one.
+//! Whom a grant names, bound to something that nobody can take over: a user, role or session
+//! created again under an old name is a stranger to the grants of the old one.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ use smallvec::SmallVec;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Party {
-    /// Everybody in an account whom its own policies let.
+    /// Everybody in an account whom its own policies allow.
     Account {
         /// The account.
         account: AccountId,
     },
-    /// An IAM user, and the federated users it makes.
+    /// An IAM user, and its federated users.
     User {
         /// Its account.
         account: AccountId,
@@ -184,7 +184,7 @@ pub fn standings<'a>(reader: &Reader, caller: &'a Principal) -> SmallVec<[Standi
             }
             return found;
         }
-        // No grant names who has no identity here.
+        // A grant cannot name somebody without an identity here.
         PrincipalKind::WebIdentity { .. } | PrincipalKind::Anonymous => return found,
     }
     if let Some(account) = account {

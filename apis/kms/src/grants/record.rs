@@ -1,4 +1,4 @@
-//! A grant at rest.
+//! A grant as it is stored.
 
 use keyward_engine::directory::records::V1;
 use keyward_types::{
@@ -29,7 +29,7 @@ pub struct GrantRecord {
     pub account: AccountId,
     /// The key.
     pub key: KeyId,
-    /// The name that its maker gave it, if any.
+    /// Its name, if it was given one.
     pub name: Option<String>,
     /// When it was created.
     pub created: Timestamp,
@@ -37,7 +37,7 @@ pub struct GrantRecord {
     pub issuing_account: AccountId,
     /// Who may use it.
     pub grantee: Party,
-    /// Who may retire it besides.
+    /// Who else may retire it.
     pub retiring: Option<Party>,
     /// What it lets the grantee do.
     pub terms: Terms,

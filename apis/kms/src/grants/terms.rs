@@ -1,8 +1,8 @@
 //! What a grant lets its grantee do: operations under constraints. Pure.
 //!
 //! A constraint has a *shape*, what it looks at, and a *bucket*, which values it wants there. A
-//! request that a shape applies to falls into one bucket of it, and then exactly the constraints
-//! of that shape and bucket hold. That is what the index is made of.
+//! request that a shape applies to falls into one bucket of it, and then exactly the constraints of
+//! that shape and bucket hold. The index consists of these.
 
 use keyward_types::{
     encryption_context::EncryptionContext,
@@ -57,7 +57,8 @@ pub struct GrantQuestion<'a> {
 pub enum Act<'a> {
     /// An operation with that encryption context; one that has none has the empty one.
     Use(GrantOperation, &'a EncryptionContext),
-    /// CreateGrant with these terms: its grant must not go beyond the one it is made by.
+    /// CreateGrant with these terms: its grant must not allow more than the one that it is created
+    /// with.
     Child(&'a Terms),
 }
 

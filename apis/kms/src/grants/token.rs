@@ -1,7 +1,7 @@
 //! Grant tokens: sealed to a grant, different each time, worth nothing to anybody but the grantee.
 //!
-//! A grant is effective at once here, so a token adds nothing to it; it is opened all the same, and
-//! one that does not open is refused.
+//! A grant takes effect at once here, so a token adds nothing to it. It is still opened, and a
+//! token that does not open is refused.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_crypto::{
@@ -57,7 +57,7 @@ impl Cx<'_> {
     /// The grant of a token, which may be gone.
     ///
     /// # Errors
-    /// `InvalidGrantTokenException` for what this server did not give in this Region.
+    /// `InvalidGrantTokenException` for a token that this server did not issue in this Region.
     pub fn open_grant_token(&self, token: &str) -> Result<TokenOf, KmsFault> {
         let opened = self.opened(token).and_then(|text| parse(&text));
         opened

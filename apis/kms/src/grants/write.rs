@@ -1,4 +1,4 @@
-//! How a grant comes and goes: with all that leads to it, in one batch.
+//! Creating and deleting a grant with everything that leads to it, in one batch.
 
 use keyward_engine::{
     directory::{
@@ -31,7 +31,7 @@ use crate::{
 const MAX_SHAPES: usize = 100;
 
 impl Cx<'_> {
-    /// Refuses one more grant on a key that has as many as it may; what is in flight may overshoot.
+    /// Refuses another grant on a key that has reached the limit; requests in flight may exceed it.
     ///
     /// # Errors
     /// `LimitExceededException`.
@@ -58,10 +58,10 @@ impl Cx<'_> {
     }
 
     /// Writes the shapes of a new grant's constraint beside those that its grantee's grants have.
-    /// Those that no grant has any more give way when there are too many.
+    /// If there are too many, those that no grant has any more are removed.
     ///
     /// # Errors
-    /// `LimitExceededException` when none gives way.
+    /// `LimitExceededException` when none can be removed.
     pub async fn put_shapes(
         &self,
         batch: &mut SealedBatch,
@@ -118,7 +118,7 @@ impl Cx<'_> {
     /// less.
     ///
     /// # Errors
-    /// Never for what is stored.
+    /// Never for a stored grant.
     pub fn end_grant<T>(
         &self,
         output: T,
@@ -173,7 +173,7 @@ pub fn put_grant(
 /// Every path that leads to a grant; shapes stay, for others of the grantee may have them.
 ///
 /// # Errors
-/// Never for what is stored.
+/// Never for a stored grant.
 pub fn leading_to(places: &GrantPaths<'_>, grant: &GrantRecord) -> Result<Vec<Path>, PathError> {
     let mut paths = places.entries_of(grant)?;
     paths.push(places.grantee_of(grant)?);

@@ -1,4 +1,4 @@
-//! What is due: rotation by schedule, and the destruction of keys whose date has come.
+//! What is due: scheduled rotations, and the destruction of keys whose deletion date has come.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -245,7 +245,7 @@ async fn destroy(
 }
 
 /// Commits a changed key with what else belongs to the change, and its event. Returns whether that was
-/// done: if somebody changed the key meanwhile, the next round looks at it anew.
+/// done: if somebody has changed the key in the meantime, the next round looks at it again.
 async fn commit(
     cx: &WorkerContext,
     unit: &KeyUnit,

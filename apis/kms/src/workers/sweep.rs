@@ -20,7 +20,7 @@ use crate::grants::{
 /// retiring principal.
 const AT_ONCE: usize = MAX_BATCH_CHANGES / 2;
 
-/// Removes what is left of the grants of destroyed keys. It can stop anywhere and go on later.
+/// Removes the remaining grants of destroyed keys. It can stop anywhere and continue later.
 pub async fn sweep(cx: &WorkerContext) {
     if let Err(error) = sweep_all(cx).await {
         tracing::warn!(%error, "grants of destroyed keys cannot be deleted yet");

@@ -1,4 +1,4 @@
-//! One audit event: a CloudTrail record, with what decided beside it.
+//! One audit event: a CloudTrail record, together with how the decision was made.
 //!
 //! The members are CloudTrail's
 //! (<https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>);
@@ -36,7 +36,7 @@ const EVENT_VERSION: &str = "1.11";
 pub struct Circumstances<'a> {
     /// The caller.
     pub caller: &'a Caller,
-    /// For whose resource, if a service calls by itself.
+    /// The resource that a service calls for, if it calls on its own behalf.
     pub source: &'a Source,
     /// The Region of the call.
     pub region: Region,
@@ -52,7 +52,7 @@ pub struct Circumstances<'a> {
     pub request_id: &'a str,
     /// The event's id.
     pub event_id: &'a str,
-    /// For whom the event is.
+    /// Whose event it is.
     pub audience: Audience<'a>,
 }
 
@@ -70,7 +70,7 @@ pub struct ServedOperation {
     pub read_only: bool,
 }
 
-/// What an event tells of an answer.
+/// What an event shows of an answer.
 pub trait EventParts: Sync {
     /// Writes `responseElements`.
     fn response_elements(&self, elements: &mut Writer<'_>);
@@ -104,7 +104,7 @@ impl std::fmt::Debug for Result<'_> {
     }
 }
 
-/// For whom an event is, and what binds it to the same request's other events.
+/// Whose event it is, and what connects it with the other events of the same request.
 #[derive(Clone, Copy, Debug)]
 pub enum Audience<'a> {
     /// The caller's account; with `sharedEventID`, if another account has an event too.
@@ -143,7 +143,7 @@ pub fn render(
     }
 }
 
-/// What an event tells.
+/// What an event shows.
 struct Told<'e> {
     named: ServedOperation,
     circumstances: &'e Circumstances<'e>,
@@ -160,14 +160,14 @@ impl Told<'_> {
         matches!(self.result, Result::Success(_)) && allowed
     }
 
-    /// Whose trail the event belongs on: the caller's account's. A service belongs to no account,
-    /// so what it does is recorded for the account that it does it to.
+    /// On which account's trail the event belongs: on that of the caller's account. A service
+    /// belongs to no account, so what it does is recorded for the account whose resource it uses.
     fn recipient(&self) -> Option<AccountId> {
         let made = || match &self.result {
             Result::Success(output) => output.recipient(),
             Result::Failure(_) => None,
         };
-        // What was allowed is told to the others, too; what was denied to nobody else.
+        // What was allowed is shown to the other accounts too; what was denied is not.
         let decided = || match &self.result {
             Result::Success(_) => self.evaluations.first(),
             Result::Failure(_) => self.evaluations.last(),
@@ -183,7 +183,8 @@ impl Told<'_> {
     }
 
     fn render(&self, room: &Room) -> Vec<u8> {
-        // What changed makes an event longer, which is otherwise known well enough.
+        // The list of changes makes an event longer; the length of everything else is known well
+        // enough.
         let capacity = if self.changes.is_empty() { 2048 } else { 4096 };
         Writer::render(capacity, |event| self.write(event, room))
     }
@@ -314,11 +315,11 @@ impl Told<'_> {
         }
     }
 
-    /// Whether a decision may be told to those whom the event is for: a resource's owner learns
-    /// what was decided of it, and nothing of other accounts.
+    /// Whether a decision may be told to those whom the event is for: the owner of a resource
+    /// learns what was decided about it, and nothing about other accounts.
     fn is_for(&self, evaluation: &Evaluation) -> bool {
         match self.circumstances.audience {
-            // Of a service's request each account learns what was decided of its own.
+            // Of a service's request, each account learns what was decided about its own resources.
             Audience::Caller(_) => {
                 self.circumstances.caller.principal().account().is_some()
                     || self.recipient() == Some(evaluation.about.account())
@@ -421,7 +422,7 @@ impl Told<'_> {
         });
     }
 
-    /// What decided. The owner of a resource learns of its own policies, not of the caller's.
+    /// What decided. The owner of a resource sees its own policies, not the caller's.
     fn evidence(&self, decision: &mut Writer<'_>, by: &By, room: &Room) {
         if matches!(self.circumstances.audience, Audience::Owner(..)) && !by.is_the_resources() {
             return;

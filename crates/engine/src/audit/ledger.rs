@@ -1,5 +1,5 @@
-//! The ledger: what the store and the trail tell each other, sealed into the store as the trail's
-//! head in every transaction.
+//! The ledger: what the store and the trail record about each other, sealed into the store as the
+//! trail's head in every transaction.
 
 use std::sync::{
     Arc,
@@ -23,7 +23,7 @@ use crate::directory::purpose;
 
 pub mod keep;
 
-/// What the store and the trail tell each other while a server runs.
+/// What the store and the trail record about each other while a server runs.
 ///
 /// Every transaction of the store seals a [`Head`] with what the ledger has then.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Inner {
     first: u64,
-    /// With what the transaction under way adds.
+    /// With what the current transaction adds.
     next: Head,
     kept: Head,
 }
@@ -72,7 +72,7 @@ impl Ledger {
         self.inner.lock().kept
     }
 
-    /// Whether the store's head does not know yet how far the trail is on disk.
+    /// Whether the store's head does not show yet how far the trail is on disk.
     pub fn is_behind(&self) -> bool {
         self.head().chain.end.at < self.frontier.synced().at
     }
@@ -87,8 +87,8 @@ impl Ledger {
         self.awaited.load(Ordering::Acquire)
     }
 
-    /// Takes what is there of the trail, and what waits in the outbox, for all there is. For an
-    /// operator who accepts it; the next commit seals it.
+    /// Accepts what is left of the trail and of the outbox as complete, for an operator who accepts
+    /// a loss; the next commit seals it.
     pub fn accept(&self, chain: ChainHead, made: Copied) {
         let mut inner = self.inner.lock();
         inner.first = chain.first;
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::directory::paths;
 
-    /// A ledger whose keys nobody else has.
+    /// A ledger with keys of its own.
     fn ledger() -> Arc<Ledger> {
         let (arena, _) = Arena::new(4096).unwrap();
         let secret = |byte| arena.store_bytes(&[byte; 32]).unwrap();

@@ -61,7 +61,7 @@ pub enum RelayError {
     /// What was copied cannot be removed.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// The trail takes nothing.
+    /// The trail cannot be written.
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
     /// A path cannot be formed.
@@ -75,8 +75,8 @@ impl From<StoreError> for RelayError {
     }
 }
 
-/// Copies events to the trail for as long as it is polled. `copied` is the trail's own word for
-/// how far it had come.
+/// Copies events to the trail for as long as it is polled. `copied` is how far the trail itself
+/// says that it had come.
 pub async fn relay(
     node: Arc<Node>,
     writer: Writer,
@@ -172,7 +172,7 @@ impl Relay {
                         let line = record.bytes_of(purpose::OUTBOX)?.to_vec();
                         (record.generation, line)
                     }
-                    // Copied and removed before the feed told of it.
+                    // Copied and removed before the feed reported it.
                     None => continue,
                 },
             };
@@ -191,8 +191,8 @@ impl Relay {
         let prefix = paths::all_outbox();
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut after: Option<Path> = None;
-        // What is read here is removed, so nobody may write over it any more; what is held is there
-        // still and is read as well.
+        // What is read here is removed, so nobody may overwrite it any more; what is held is still
+        // there and is read as well.
         self.held.clear();
         self.remove_free().await?;
         loop {
@@ -204,7 +204,7 @@ impl Relay {
             let whole = page.len() < MAX_RANGE;
             after = page.last().map(|last| last.path.clone());
             for record in page {
-                // What was written while the pages were read comes again by the feed.
+                // What was written while the pages were read comes again through the feed.
                 if record.revision > complete_to {
                     continue;
                 }
@@ -259,8 +259,8 @@ impl Relay {
         self.release().await
     }
 
-    /// Lets go of what the trail has on disk: a place of ours may be written over, and everything
-    /// else is removed.
+    /// Releases what the trail has on disk: a place of ours may be overwritten, and everything else
+    /// is removed.
     async fn release(&mut self) -> Result<(), RelayError> {
         let mut removals = JoinSet::new();
         while let Some(held) = self
@@ -272,7 +272,7 @@ impl Relay {
                 if held.kept && self.places.give_back(&path) {
                     continue;
                 }
-                // Not another one that has been written there meanwhile.
+                // Not another event that was written there in the meantime.
                 let removed = removal.delete(path, Precondition::At(revision));
                 removed.map_err(|_| RelayError::Path)?;
             }
@@ -294,7 +294,7 @@ impl Relay {
         remove_free(&self.node, &self.places).await
     }
 
-    /// Removes what is in doubtful places and is on the trail. What is not, the feed brings.
+    /// Removes what is in doubtful places and already on the trail. The feed brings the rest.
     async fn look_at_doubtful(&self) -> Result<(), RelayError> {
         let sealed = self.node.sealed();
         for path in self.places.doubtful() {
@@ -309,7 +309,7 @@ impl Relay {
                 continue;
             }
             let mut removal = self.node.batch();
-            // The write that nobody knows about may still come.
+            // The write whose outcome is unknown may still happen.
             let at = Precondition::At(record.revision);
             removal.delete(path, at).map_err(|_| RelayError::Path)?;
             match sealed.commit(removal).await {
@@ -321,7 +321,7 @@ impl Relay {
     }
 }
 
-/// Removes what the trail has and nothing was written over.
+/// Removes what the trail has and what was not overwritten.
 async fn remove_free(node: &Node, places: &Places) -> Result<(), RelayError> {
     let free = places.give_up();
     let mut chunks = free.chunks(MAX_BATCH_CHANGES);

@@ -15,7 +15,7 @@ use crate::{
     protocol::Protocol as _,
 };
 
-/// What stands for a masked value, as at AWS.
+/// What is shown instead of a masked value, as at AWS.
 const MASK: &str = "****";
 
 /// A member of an operation's input, and what the trail shows of it.
@@ -70,7 +70,7 @@ pub const fn text(member: &'static str) -> Parameter {
     parameter(member, Shown::Text(None))
 }
 
-/// A text, shown; if none is sent, what AWS takes and shows for it.
+/// A text, shown; if none is sent, AWS's default, which AWS shows too.
 pub const fn text_or(member: &'static str, default: &'static str) -> Parameter {
     parameter(member, Shown::Text(Some(default)))
 }
@@ -200,8 +200,8 @@ impl Parameter {
     }
 }
 
-/// Writes what stands for a value that is too long for the event. A map that was sent looks
-/// otherwise: its values are texts.
+/// Writes what is shown instead of a value that is too long for the event. A map that was sent
+/// looks different: its values are texts.
 pub(super) fn shortened(omitted: &mut Writer<'_>, length: usize, hash: &[u8; 32]) {
     omitted.boolean("omitted", true);
     omitted.integer("originalSize", i64::try_from(length).unwrap_or(i64::MAX));
@@ -247,7 +247,7 @@ impl Shown {
             }),
             (Self::Map, Value::Object(pairs)) => slot.object(|out| {
                 for (name, value) in pairs.members() {
-                    // Numbers and booleans stand for their text, as the reader of maps has it.
+                    // Numbers and booleans are written as their text, as the reader of maps does.
                     match value {
                         Value::Text(text) => out.named_string(name, text),
                         Value::Boolean(true) => out.named_string(name, "true"),

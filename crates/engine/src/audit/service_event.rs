@@ -55,7 +55,7 @@ impl ServiceEvent {
     }
 }
 
-/// What a batch changes, as events list it. Events are no changes of their own.
+/// What a batch changes, as events list it. Events are not changes themselves.
 pub(crate) fn changes(batch: &SealedBatch) -> Vec<event::ChangedPath> {
     let written = batch.written().iter();
     written

@@ -1,7 +1,7 @@
-//! Whom a request is told to besides its caller's account: each account whose resource it was
-//! allowed to use has an event of its own, and one `sharedEventID` is in all of them.
+//! Which accounts get an event of a request, apart from the caller's: each account whose resource
+//! it was allowed to use has an event of its own, and one `sharedEventID` is in all of them.
 //!
-//! What was denied is told to the caller's account alone.
+//! A denial is recorded for the caller's account only.
 
 use keyward_crypto::random;
 use keyward_types::account::AccountId;
@@ -18,8 +18,8 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Who owns what the caller was allowed to use. A service that calls by itself has no account:
-    /// its event is recorded for the first of them.
+    /// The owners of what the caller was allowed to use. A service that calls on its own behalf has
+    /// no account: its event is recorded for the first of them.
     pub fn of(caller: &Caller, evaluations: &[Evaluation]) -> Self {
         let mut shares = Self::default();
         let first = || evaluations.first().map(|first| first.about.account());

@@ -60,8 +60,8 @@ impl Caller {
         }
     }
 
-    /// The service control policies over the caller, by level: over principals of its account,
-    /// which a service is not, nor who has no identity here.
+    /// The service control policies over the caller, by level: over principals of its account, to
+    /// which neither services nor callers without an identity belong.
     fn limits(&self) -> &[Vec<Arc<ControlPolicy>>] {
         match &self.bearer {
             Bearer::Root | Bearer::User(_) | Bearer::Role(_) => self
@@ -74,8 +74,8 @@ impl Caller {
     }
 }
 
-/// A managed policy that a session was made with and that is gone. Nobody knows any more what it
-/// denied, so it denies everything.
+/// A managed policy that a session was created with and that was deleted. What it denied is not
+/// known any more, so it denies everything.
 #[derive(Debug)]
 pub(super) struct Void {
     arn: String,
@@ -125,7 +125,7 @@ impl InPlay<'_> {
         self.scps.iter().map(SmallVec::as_slice).collect()
     }
 
-    /// As the evaluator takes them, with what is around both sides: service control policies by
+    /// As the evaluator takes them, with what applies on both sides: service control policies by
     /// level, and the resource control policies.
     pub fn policies<'p>(
         &'p self,

@@ -1,4 +1,4 @@
-//! How a caller is put together once its signature, its token or its service is known.
+//! How a caller is built once its signature, its token or its service is known.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl WebIdentity {
-    /// What a token says that was verified for a provider of that account.
+    /// The claims of a token that was verified for a provider of that account.
     pub(crate) fn new(home: Home, provider: &OidcProviderUnit, token: VerifiedToken) -> Self {
         let host_and_path = &provider.record().host_and_path;
         let mut claims = BTreeMap::new();
@@ -198,19 +198,19 @@ impl Caller {
         Self::of_nobodys_policies(principal, home, Bearer::Agent(agent))
     }
 
-    /// A service by itself, in whose name an API of this server calls in that Region.
+    /// A service on its own behalf, in whose name an API of this server calls in that Region.
     pub(crate) fn of_service(service: &'static ActingService, region: Region, home: Home) -> Self {
         let name = service.regional_name(region);
         let principal = Principal::service(region.partition(), &name);
         Self::of_nobodys_policies(principal, home, Bearer::Service(service))
     }
 
-    /// Nobody that is known, who asks for something in an account.
+    /// An unknown caller who asks for something in an account.
     pub(crate) fn anonymous(home: Home) -> Self {
         Self::of_nobodys_policies(Principal::anonymous(home.0), home, Bearer::Nobody)
     }
 
-    /// Who signed nothing, and whom no policy of an account speaks for.
+    /// A caller without a signature, for whom no policy of an account allows anything.
     fn of_nobodys_policies(principal: Principal, home: Home, bearer: Bearer) -> Self {
         Self {
             principal: Arc::new(principal),
@@ -265,8 +265,8 @@ impl Caller {
         if let Credential::Session(session) = &credential {
             if let Some(policies) = session.policies() {
                 for policy in &policies.record.managed {
-                    // One that is gone allows nothing, and could not be told from one that never
-                    // allowed; but it may have denied, so the whole set is void without it.
+                    // A deleted policy allows nothing, which makes no difference. But it may have
+                    // denied something, so the whole set is void without it.
                     match directory.managed_policy(&policy.arn).await? {
                         Some(found) if *found.id() == policy.id => session_managed.push(found),
                         Some(_) | None => session_void = Some(Arc::new(Void::of(&policy.arn)?)),

@@ -1,5 +1,5 @@
-//! AWS's own managed policies, as far as the table beside this file has them. Every account has
-//! them; nobody changes them.
+//! AWS's own managed policies, as far as the table next to this file has them. Every account has
+//! them, and nobody can change them.
 //!
 //! The table is read when a policy is first asked for, and a policy is compiled when it is first
 //! needed: most servers need few of them.
@@ -43,7 +43,7 @@ pub struct AwsPolicy {
 }
 
 impl AwsPolicy {
-    /// Reads a line of the table; `None` if it has not the table's form.
+    /// Reads a line of the table; `None` if it does not have the table's form.
     fn read(line: &'static str) -> Option<Self> {
         let mut columns = line.split('\t');
         let place = columns.next()?;
@@ -67,8 +67,8 @@ impl AwsPolicy {
         format!("arn:{partition}:iam::aws:policy{}", self.place)
     }
 
-    /// The document of the version that decides. What it names is of the partition it is read in,
-    /// as AWS has it there.
+    /// The document of the version that decides. What it names is in the partition in which it is
+    /// read, as at AWS.
     pub fn document(&self, partition: Partition) -> Cow<'static, str> {
         match partition {
             Partition::Aws => Cow::Borrowed(self.document),

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, watch};
 /// Tells of changes of volumes, and of the agents that store them; and of records by their names.
 #[derive(Default)]
 pub(crate) struct VolumeChanges {
-    /// Whether anybody may listen: without, a change takes no lock.
+    /// Whether anybody may be listening: if nobody is, a change takes no lock.
     heard: AtomicBool,
     /// By `PARTITION/ACCOUNT/REGION`.
     listeners: Mutex<HashMap<Box<str>, watch::Sender<()>>>,
@@ -81,7 +81,7 @@ impl VolumeChanges {
         sender.or_insert_with(|| watch::Sender::new(())).subscribe()
     }
 
-    /// Tells of every change of these records from now on. Which ones may be named, [`is_record`] says.
+    /// Reports every change of these records from now on. [`is_record`] says which ones can be named.
     pub fn listen_to(&self, paths: Vec<Path>) -> RecordChanges<'_> {
         debug_assert!(paths.iter().all(|path| is_record(&path.split())));
         let changed = Arc::new(Notify::new());
@@ -122,14 +122,14 @@ impl VolumeChanges {
         }
         let records = self.records.lock();
         for (_, listener) in records.by_path.get(path.whole()).into_iter().flatten() {
-            // Kept for whoever listens and does not wait at the moment.
+            // Kept for a listener that does not wait at the moment.
             listener.notify_one();
         }
     }
 }
 
 /// Whether it can be listened to: KMS keys, which have their policies, and grants. Nearly all other changes are
-/// passed over without a lock.
+/// skipped without a lock.
 fn is_record(path: &Split<'_>) -> bool {
     path.with("key", 3).is_some() || path.with("grant", 3).is_some()
 }
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(changes.listeners.lock().len(), 1);
     }
 
-    /// Whether a listener has heard something since it was asked last.
+    /// Whether a listener has heard something since it was last asked.
     fn hears(listener: &RecordChanges<'_>) -> bool {
         let changed = std::pin::pin!(listener.changed());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());

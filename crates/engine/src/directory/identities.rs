@@ -124,7 +124,7 @@ impl Directory {
 
     /// A user or role that was read, and whether it counts: only if the records of its unique id
     /// and of its name lead to it. One that was deleted and put back alone has neither. They are
-    /// read from the store after it, and it anew if it was changed in between.
+    /// read from the store after it, and it is read again if it was changed in between.
     async fn named<R: Identity>(
         &self,
         mut record: Record,

@@ -72,7 +72,7 @@ impl Directory {
     ///
     /// # Errors
     /// When it cannot be read, and when the records of account and organization do not agree: what
-    /// an organization denies must not be lost with one of them.
+    /// an organization denies must not be lost if one of them is lost.
     pub async fn membership(&self, home: Home) -> Result<Option<Membership>, ReadError> {
         match self.place_of(home).await? {
             Some(place) => Ok(place),
@@ -95,7 +95,7 @@ impl Directory {
         })
     }
 
-    /// What the record of an account's place says; nothing if there is none.
+    /// What the record of an account's place contains; nothing if there is no such record.
     async fn place_of(&self, home: Home) -> Result<Option<Option<Membership>>, ReadError> {
         for _ in 0..TRIES {
             let Some(record) = self.membership_record(home).await? else {

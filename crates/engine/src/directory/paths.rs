@@ -44,13 +44,13 @@ macro_rules! word {
     };
 }
 
-/// A path's text on the stack: what the caches are asked by, which hold nearly every unit that a
-/// request needs.
+/// A path's text on the stack: the key of the caches, which have nearly every unit that a request
+/// needs.
 #[derive(Debug)]
 pub struct Spelled(ArrayString<LONGEST_SPELLED>);
 
-/// More bytes than any path has that units of the hot path are at: access key ids and unique ids
-/// have at most 128, and what comes before them is shorter.
+/// More bytes than any path of a unit on the hot path has: access key ids and unique ids have at
+/// most 128, and what comes before them is shorter.
 const LONGEST_SPELLED: usize = 256;
 
 impl Spelled {
@@ -237,7 +237,7 @@ pub fn organization(partition: Partition, management: AccountId) -> Path {
     global(partition, management, [ORGANIZATION])
 }
 
-/// Who has an e-mail address, by its hash alone: it is unique among all accounts.
+/// Which account has an e-mail address, by its hash only: it is unique among all accounts.
 pub fn account_email(partition: Partition, hash: &NameHash) -> Path {
     Path::of([word!("account-email"), partition.into(), hash.into()])
 }
@@ -316,8 +316,8 @@ pub fn is_outbox_place(path: &Path, process: &str) -> bool {
     number.is_some_and(|number| number.starts_with('-'))
 }
 
-/// An event on its way to the trail that has its place for itself: what the system itself changed.
-/// By its time first, so that those which are written and removed together stand together.
+/// An event on its way to the trail with a path of its own: what the system itself changed. Its
+/// time comes first, so that events that are written and removed together are next to each other.
 pub fn outbox(at: Timestamp, event_id: &str) -> Result<Path, PathError> {
     let place = format!("{:013}-{event_id}", at.millis().max(0));
     Ok(Path::of([OUTBOX, Segment::parse(&place)?]))

@@ -141,7 +141,7 @@ impl Directory {
     }
 
     /// Today's ARNs of all users and roles that a stored document means: those that it was bound
-    /// to, and those that it names by their unique ids. Who is gone is not among them.
+    /// to, and those that it names by their unique ids. Deleted ones are not among them.
     ///
     /// # Errors
     /// When one cannot be read.

@@ -81,7 +81,7 @@ pub const AGENT_TOKEN: Purpose = Purpose::new(61);
 pub const VOLUME: Purpose = Purpose::new(62);
 /// A file system.
 pub const FILE_SYSTEM: Purpose = Purpose::new(70);
-/// Which file system was made with a creation token.
+/// Which file system was created with a creation token.
 pub const CREATION_TOKEN: Purpose = Purpose::new(71);
 /// To which file system a mount target belongs.
 pub const MOUNT_TARGET: Purpose = Purpose::new(74);
@@ -99,7 +99,7 @@ pub const DB_SUBNET_GROUP: Purpose = Purpose::new(81);
 pub const INSTANCE_PROFILE: Purpose = Purpose::new(50);
 /// Where an instance profile's name leads.
 pub const INSTANCE_PROFILE_NAME: Purpose = Purpose::new(51);
-/// That a credential report was asked for.
+/// That a credential report was requested.
 pub const CREDENTIAL_REPORT: Purpose = Purpose::new(52);
-/// What an account is called besides its number.
+/// The alias of an account.
 pub const ACCOUNT_ALIAS: Purpose = Purpose::new(28);

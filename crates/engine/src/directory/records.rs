@@ -1,5 +1,6 @@
-//! What is kept of accounts, users and access keys, of which callers are made, and of what else the engine
-//! reads or writes itself. What belongs to one API alone is in that API's `records.rs`.
+//! What is stored about accounts, users and access keys, from which callers are built, and about
+//! everything else that the engine reads or writes itself. What belongs to one API alone is in that API's
+//! `records.rs`.
 //!
 //! Records are JSON with a version, unknown members refused, sealed by the store.
 
@@ -90,7 +91,7 @@ pub struct AccountRecord {
     pub created: Timestamp,
     /// The access keys of its root user.
     pub root_access_keys: Vec<AccessKeyId>,
-    /// Those of them that are inactive, which their own records say too.
+    /// Those of them that are inactive, as their own records say too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inactive_root_access_keys: Vec<AccessKeyId>,
     /// When its root user's credentials were last replaced from outside: temporary ones of the
@@ -123,7 +124,7 @@ pub struct UserRecord {
     pub tags: Vec<Tag>,
     /// Its access keys, oldest first.
     pub access_keys: Vec<AccessKeyId>,
-    /// Those of them that are inactive, which their own records say too.
+    /// Those of them that are inactive, as their own records say too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inactive_access_keys: Vec<AccessKeyId>,
     /// Its inline policies by name: the text as it was put.
@@ -177,8 +178,7 @@ pub struct ServiceRecord {
     pub access_keys: Vec<AccessKeyId>,
 }
 
-/// An access key; its secret rests in a record of its own beside this one's bytes only in that
-/// both are sealed under the purpose of credentials.
+/// An access key with its secret, sealed under the purpose of credentials.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessKeyRecord {

@@ -2,9 +2,9 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
 
-/// Where roles that are linked to services stand, and their policies.
+/// The path of service-linked roles and of their policies.
 pub const SERVICE_LINKED_PATH: &str = "/aws-service-role/";
-/// Where AWS's other roles stand.
+/// The path of AWS's other roles.
 pub const OTHER_PATH: &str = "/aws-reserved/";
 /// What the names of roles that are linked to services begin with.
 pub const SERVICE_LINKED_NAME: &str = "AWSServiceRoleFor";
@@ -15,7 +15,7 @@ pub fn path(path: &str) -> Option<&'static str> {
     kept.into_iter().find(|kept| begins(path, kept))
 }
 
-/// Whether only AWS may give that name, in any case.
+/// Whether only AWS may use that name, ignoring case.
 pub fn is_name(name: &str) -> bool {
     begins(name, SERVICE_LINKED_NAME)
 }

@@ -10,7 +10,7 @@ use keyward_types::{account::AccountId, partition::Partition, region::Region};
 
 use crate::server::Shared;
 
-/// A part of the store: an account in a Region, or what it has in none.
+/// A part of the store: an account in a Region, or what an account has outside of Regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The partition.

@@ -31,7 +31,7 @@ const AGENTS_API: &str = "keyward";
 /// Why a caller is not proven.
 #[derive(Debug)]
 pub enum Refused {
-    /// The claim does not hold; with the access key id that was claimed, if one was read.
+    /// The claim is not valid; with the claimed access key id, if one was read.
     Auth(AuthError, String),
     /// It cannot be looked up.
     Internal(Internal),
@@ -48,8 +48,8 @@ pub struct Proven {
 }
 
 impl Proven {
-    /// Whom a provider of that account speaks for, by a token that was verified. The caller has no
-    /// identity of its own, so that only a trust policy can let it do anything.
+    /// A web identity of a provider of that account, by a token that was verified. The caller has
+    /// no identity of its own, so only a trust policy can allow it anything.
     ///
     /// # Errors
     /// When the token is not for that provider, or the account's place in an organization cannot be read.
@@ -76,7 +76,7 @@ impl Proven {
     }
 
     /// An agent that is about to register, by a token that was created for one in that Region and account;
-    /// `None` if the token is not good. `hash` is what is kept of the token's secret.
+    /// `None` if the token is not valid. `hash` is the stored hash of the token's secret.
     ///
     /// # Errors
     /// When the token cannot be looked up.
@@ -143,7 +143,8 @@ impl<'e> Expected<'e> {
 }
 
 impl<'e> Expected<'e> {
-    /// For what the client of a resource signed as a presigned query, which is good until it expires.
+    /// For what the client of a resource signed as a presigned query, which is valid until it
+    /// expires.
     pub const fn of_client(service: &'e str) -> Self {
         let (skew, presigned) = (Skew::FifteenMinutes, Presigned::UntilItExpires);
         Self {
@@ -186,7 +187,7 @@ impl Front {
     }
 }
 
-/// Notes down with what credentials a service was asked.
+/// Records which credentials were used with a service.
 pub fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
     let caller = &proven.caller;
     let used = CredentialUse {
@@ -210,11 +211,11 @@ pub fn note_use(shared: &Shared, proven: &Proven, service: &'static str) {
     }
 }
 
-/// Checks that what is known of keys and callers is not overtaken; otherwise nobody is let in. If the
-/// process has just gone on after a pause, it waits until the store has been heard from.
+/// Checks that what is known about keys and callers is up to date; otherwise nobody is authenticated.
+/// If the process has just continued after a pause, it waits until it has heard from the store.
 ///
 /// # Errors
-/// When the store has not been heard from for too long.
+/// When there was no news from the store for too long.
 pub async fn check_fresh(shared: &Shared) -> Result<(), Internal> {
     let node = shared.directory.node();
     // In a box, so that the futures of other requests have no room for it.
@@ -228,7 +229,7 @@ pub async fn check_fresh(shared: &Shared) -> Result<(), Internal> {
 /// Proves whose request it is.
 ///
 /// # Errors
-/// When it is nobody's.
+/// When it cannot be authenticated.
 pub async fn prove(
     shared: &Shared,
     request: &Request<'_>,
@@ -317,7 +318,7 @@ fn is_good_for(key: &AccessKeyUnit, (region, service): (Region, &str)) -> bool {
     key.partition() == region.partition() && !elsewhere
 }
 
-/// Checks what a claim says of itself, and reads the access key's id.
+/// Checks what a claim contains by itself, and reads the access key's id.
 async fn check(
     shared: &Shared,
     claim: &Claim<'_>,
@@ -342,11 +343,11 @@ async fn check(
     Ok((region, at, id))
 }
 
-/// Looks at a claim whose request has not come whole: all that [`prove`] does but for the signature,
-/// and for what follows from it.
+/// Checks a claim whose request has not arrived completely: everything that [`prove`] does, except
+/// the signature and what follows from it.
 ///
 /// # Errors
-/// When the request is nobody's, whatever its signature is.
+/// When the request cannot be authenticated, whatever its signature is.
 pub async fn look(
     shared: &Shared,
     claim: &Claim<'_>,

@@ -1,6 +1,6 @@
-//! What can be said against a request before its body has come: the claim, its scope, the clock and
+//! Why a request can be refused before its body has arrived: the claim, its scope, the clock and
 //! the access key, in the order in which they are looked at again afterwards. Only the signature
-//! needs the body. Who fails here makes the server keep nothing.
+//! needs the body. For a request that fails here, the server keeps nothing.
 
 use keyward_wire::sigv4::{Claim, Presigned, Request, Skew};
 
@@ -24,7 +24,7 @@ pub struct Unprovable {
 }
 
 impl Front {
-    /// Looks at the head of a request whose body has not come.
+    /// Checks the head of a request whose body has not arrived.
     ///
     /// # Errors
     /// When its caller cannot be proven with any body. Nothing is counted or sampled yet:
@@ -62,7 +62,7 @@ impl Front {
         let claim = Claim::parse(&request, Presigned::Refused).map_err(refuse)?;
         let expected = match &target {
             Some(target) => Expected::of(target),
-            // Which of its services it is for is in the body, so that the claim is believed.
+            // The body says which of its services the request is for, so the claim is believed.
             None => Expected::elsewhere(claim.credential().service(), Skew::FifteenMinutes),
         };
         authenticate::look(&self.shared, &claim, expected)
@@ -70,7 +70,7 @@ impl Front {
             .map_err(|refused| unprovable(style, refused))
     }
 
-    /// The answer to a request that was looked at in vain.
+    /// The answer to a request that failed this check.
     pub fn refuse_looked_at(&self, received: &Received<'_>, unprovable: Unprovable) -> Answer {
         let Unprovable {
             style,

@@ -82,7 +82,7 @@ pub fn target<'a>(
         _ => return Err(unknown_target()),
     };
     let refused = |fault| match claimed_style(services, received) {
-        // An API that speaks JSON takes the name of an operation from nowhere else.
+        // An API that speaks JSON gets the name of an operation only from there.
         Style::Json | Style::Rest => unknown_target(),
         style @ Style::Query(_) => Refused { style, fault },
     };
@@ -117,8 +117,8 @@ pub fn target<'a>(
     }
 }
 
-/// Finds what a request is for if its head alone says it: by `X-Amz-Target`, or by method and path of
-/// an API of REST-JSON. `None` if it is for the body to say.
+/// Finds what a request is for if its head says so: by `X-Amz-Target`, or by method and path of an
+/// API of REST-JSON. `None` if the body says it.
 pub(super) fn by_head<'a>(
     services: &'a Services,
     received: &Received<'a>,

@@ -1,5 +1,6 @@
-//! Requests that no API here serves, of another AWS service or of none. Whoever signed them properly
-//! is told what is served, on the trail, and is not counted among those who failed authentication.
+//! Requests that no API here serves, of another AWS service or of none. A caller with a valid
+//! signature is told what is served, and the event is on the trail; it is not counted among the
+//! failed authentications.
 
 use keyward_wire::sigv4::{Claim, Presigned, Request, Skew};
 
@@ -18,14 +19,14 @@ use crate::{
 
 /// Services of AWS whose clients read errors as XML, besides those of the Query protocol.
 const READ_XML: [&str; 4] = ["cloudfront", "route53", "s3", "s3express"];
-/// The longest name of a service that is told back.
+/// The longest name of a service that is repeated in the answer.
 const MAX_NAME: usize = 64;
 
 /// The name under which the metrics count them.
 pub(super) const OTHER: &str = "other";
 
 impl Front {
-    /// Answers what is for nothing that is served.
+    /// Answers a request for a service that is not served.
     pub(super) async fn answer_unserved(
         &self,
         received: &Received<'_>,

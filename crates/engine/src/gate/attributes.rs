@@ -112,7 +112,7 @@ impl<'a> RequestAttributes<'a> {
         Some(values)
     }
 
-    /// The service that calls by itself.
+    /// The service that calls on its own behalf.
     fn own_service(&self) -> Option<&'static ActingService> {
         match self.cx.caller.bearer() {
             Bearer::Service(service) => Some(service),
@@ -232,7 +232,7 @@ impl<'a> RequestAttributes<'a> {
 fn session_values<'s>(session: &'s SessionUnit, key: &str) -> Option<Values<'s>> {
     Some(match key {
         "aws:tokenissuetime" => Values::one(session.token_issued()?.iso8601().to_string()),
-        // There are no devices, so no session was made with one.
+        // There are no devices, so no session was created with one.
         "aws:multifactorauthpresent" => {
             session.token_issued()?;
             Values::one("false")
@@ -275,8 +275,8 @@ pub fn account_of<'v>(principal: &Principal) -> Values<'v> {
     }
 }
 
-/// A service is in no organization, whatever account its credentials are kept in, nor is who has no
-/// identity here.
+/// A service is not in an organization, whatever account its credentials are stored in, and neither
+/// is a caller without an identity here.
 fn organization_of(caller: &Caller) -> Option<&Membership> {
     match caller.bearer() {
         Bearer::Root | Bearer::User(_) | Bearer::Role(_) => caller.membership(),

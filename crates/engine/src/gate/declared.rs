@@ -40,7 +40,7 @@ pub enum Supplier {
     Resource,
     /// The request at large.
     Request,
-    /// The service that calls, by itself or for somebody.
+    /// The service that calls, on its own behalf or for somebody.
     Service,
     /// The operation, from its parameters.
     Operation,
@@ -49,7 +49,7 @@ pub enum Supplier {
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeclaredKey {
-    /// Its name; `<…>` stands for what a user chose.
+    /// Its name; `<…>` is a placeholder for what a user chose.
     pub name: &'static str,
     /// Its type.
     pub kind: ValueType,

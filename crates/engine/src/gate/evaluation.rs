@@ -29,8 +29,8 @@ pub struct Evaluation {
     pub outcome: Outcome,
     /// The condition values that the operation supplied.
     pub supplied: Supplied,
-    /// The place of the resource's account in its organization, if resource control policies
-    /// stand over the resource.
+    /// The place of the resource's account in its organization, if resource control policies apply
+    /// to the resource.
     pub limited_by: Option<Membership>,
 }
 
@@ -103,7 +103,7 @@ pub enum Outcome {
     Allowed(By),
     /// Denied.
     Denied {
-        /// By a statement that denies; otherwise for want of one that allows.
+        /// By a statement that denies; otherwise because none allows.
         explicit: bool,
         /// In our words; the caller may have been told less.
         reason: String,
@@ -132,7 +132,7 @@ impl By {
         }
     }
 
-    /// Whether it is of the resource and its account: a grant, or a policy that is there.
+    /// Whether it belongs to the resource and its account: a grant, or one of its policies.
     pub fn is_the_resources(&self) -> bool {
         match self {
             Self::RootUser => false,

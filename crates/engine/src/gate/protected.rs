@@ -1,4 +1,4 @@
-//! What a permit is asked on. Each API says of its own resources how they are protected; the gate
+//! What a permit is requested for. Each API says how its own resources are protected; the gate
 //! knows none of them.
 
 use std::{fmt, sync::Arc};
@@ -14,16 +14,16 @@ use keyward_wire::json::Fragment;
 
 use crate::{caller::Caller, context::Context, directory::units::organization::Membership};
 
-/// Something that a permit is asked on.
+/// Something that a permit is requested for.
 pub trait Protected: fmt::Debug + Sync {
-    /// What the policies are asked about; `None` if a caller that belongs to no account has no such
+    /// What the policies decide about; `None` if a caller that belongs to no account has no such
     /// resource.
     fn resource(&self, caller: &Caller) -> Option<Resource<'_>>;
 
     /// The text that denials show for the resource where the caller has none.
     fn shown(&self) -> &str;
 
-    /// The grant that lets the caller do what it asks, if there is one.
+    /// The grant that allows the request, if there is one.
     fn grant(&self) -> Option<GrantMatch<'_>> {
         None
     }
@@ -54,7 +54,7 @@ pub trait Protected: fmt::Debug + Sync {
         None
     }
 
-    /// Whether resource control policies are compared with it, if the action's service has some.
+    /// Whether resource control policies apply to it, if they cover the action's service.
     fn takes_rcps(&self) -> bool {
         true
     }
@@ -69,7 +69,7 @@ pub trait Protected: fmt::Debug + Sync {
         None
     }
 
-    /// What events say of it; `None` if its ARN is all.
+    /// What events show of it; `None` if they show only its ARN.
     fn in_events(&self) -> Option<Arc<dyn InEvents>> {
         None
     }
@@ -90,8 +90,8 @@ pub trait InEvents: fmt::Debug + Send + Sync {
     fn element(&self) -> &Fragment;
 }
 
-/// A resource of the caller's own account without a policy of its own: identity policies decide
-/// alone.
+/// A resource of the caller's own account without a policy of its own: only identity policies
+/// decide.
 #[derive(Clone, Copy, Debug)]
 pub struct IdentityOnly<'a> {
     arn: &'a str,
@@ -140,7 +140,8 @@ impl Protected for IdentityOnly<'_> {
     }
 }
 
-/// The caller's account at large, in its Region or in none: what no single resource is named for.
+/// The caller's account as a whole, in its Region or in none, for actions that are not about a
+/// single resource.
 #[derive(Clone, Debug)]
 pub(super) struct AccountWide {
     pub arn: String,
@@ -157,7 +158,7 @@ impl Protected for AccountWide {
     }
 }
 
-/// Where the caller lives. A caller that belongs to no account has nothing of its own to act on.
+/// The caller's own account. A caller that belongs to no account has no resources of its own.
 fn own(caller: &Caller) -> Option<(Partition, AccountId)> {
     let principal = caller.principal();
     Some((principal.partition(), principal.account()?))

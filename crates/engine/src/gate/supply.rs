@@ -75,7 +75,7 @@ impl Supply {
         self.boolean(ConditionKey("aws:SecureTransport"), secure);
     }
 
-    /// `aws:TagKeys`: the keys of the tags that a request takes away.
+    /// `aws:TagKeys`: the keys of the tags that a request removes.
     pub fn tag_keys(&mut self, keys: &[String]) {
         self.many(ConditionKey("aws:TagKeys"), keys.iter().cloned());
     }

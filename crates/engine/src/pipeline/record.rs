@@ -28,14 +28,14 @@ use crate::{
     usage::LastUse,
 };
 
-/// Records what came of one request.
+/// Records the outcome of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recorder<'a> {
     cx: &'a Context<'a>,
     named: ServedOperation,
 }
 
-/// What a request that succeeded does beside its answer.
+/// What a successful request does in addition to its answer.
 pub(super) struct Effects<'d> {
     /// What changes, if anything.
     pub changes: Option<SealedBatch>,
@@ -215,8 +215,8 @@ impl<'a> Recorder<'a> {
         });
     }
 
-    /// Answers somebody whom an identity provider knows and no trust policy lets in: whoever can get
-    /// a token of a public provider is a stranger here.
+    /// Answers a web identity that no trust policy allows: anybody can get a token of a public
+    /// provider, so its holder is a stranger here.
     fn refuse_stranger(&self, identity: &WebIdentity, fault: &Fault) -> Answer {
         let cx = self.cx;
         cx.shared.metrics.unauthenticated(fault.code());

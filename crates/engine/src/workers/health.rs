@@ -4,8 +4,8 @@ use crate::server::Shared;
 
 /// Looks once.
 pub async fn look(shared: &Shared, least_free_bytes: u64) {
-    // While `/readyz` is red no requests may come, so that none would find out that the trail
-    // can be written again.
+    // While `/readyz` fails, there may be no requests that could find out that the trail can be
+    // written again.
     if shared.writer.state().is_failing() && shared.writer.probe().await.is_ok() {
         tracing::info!("the audit trail can be written again");
     }

@@ -35,7 +35,8 @@ pub async fn write(shared: &Shared) {
     .await;
 }
 
-/// Drops the notes of access keys and roles that are gone, lest records of them be left behind.
+/// Drops the notes of access keys and roles that were deleted, so that no records of them are left
+/// behind.
 async fn forget_deleted(shared: &Shared) {
     for (id, usage) in shared.access_key_usage.all() {
         if let Ok(None) = shared.directory.access_key(&id).await {

@@ -9,8 +9,8 @@ use crate::{
     front::Front,
 };
 
-/// Copies events of changes to the trail, and has the store know of the trail, for as long as it is
-/// polled.
+/// Copies events of changes to the trail, and has the store record the state of the trail, for as
+/// long as it is polled.
 pub async fn relay(front: Front, copied: Copied) {
     let shared = front.shared();
     let (node, writer) = (Arc::clone(shared.directory.node()), shared.writer.clone());
@@ -23,8 +23,8 @@ pub async fn relay(front: Front, copied: Copied) {
     }
 }
 
-/// Waits until the events of all changes are in the trail, for a while; says so if they do not.
-/// What is left over is copied at the next start.
+/// Waits until the events of all changes are in the trail, for a while; says so if they do not. The
+/// rest is copied at the next start.
 pub async fn relayed(front: &Front) {
     const PATIENCE: Duration = Duration::from_secs(5);
     let node = front.shared().directory.node();

@@ -186,7 +186,7 @@ fn is_private(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o007 == 0)
 }
 
-/// What the audit trail says of a connection's TLS.
+/// What the audit trail shows of a connection's TLS.
 pub fn details(connection: &ServerConnection) -> TlsDetails {
     let version = match connection.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",

@@ -1,5 +1,5 @@
-//! A key whose row among what is due was taken away would never be destroyed, nor rotated: after
-//! each start every key is compared with its row once, some at a time.
+//! A key whose row among what is due was removed would never be destroyed or rotated: after each
+//! start every key is compared with its row once, some at a time.
 
 use keyward_engine::{
     directory::{
@@ -74,7 +74,7 @@ impl Mender {
     }
 }
 
-/// Writes the row that a key should have and has not.
+/// Writes the row that a key should have but does not have.
 async fn mend(cx: &WorkerContext, record: &Record) -> Result<(), ReadError> {
     let key = KeyRecord::parse(record.bytes_of(purpose::KEY)?).map_err(ReadError::other)?;
     let Some(due) = key.due() else { return Ok(()) };

@@ -11,8 +11,8 @@ use crate::{
     session::{SessionUnit, Subject},
 };
 
-/// Writes who asked, for the trail of another account whose resource was used: which account's
-/// principal, and no more.
+/// Writes the caller for the trail of another account whose resource was used: only from which
+/// account it is.
 pub(super) fn for_owner(identity: &mut Writer<'_>, caller: &Caller) {
     if let Bearer::Service(service) = caller.bearer() {
         identity.string("type", "AWSService");
@@ -27,7 +27,7 @@ pub(super) fn for_owner(identity: &mut Writer<'_>, caller: &Caller) {
     }
 }
 
-/// Writes who asked, for the trail of the caller's own account.
+/// Writes the caller for the trail of its own account.
 pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room) {
     if let Some(WebIdentity {
         federation, token, ..
@@ -93,7 +93,7 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
     acting_for(identity, caller, room);
 }
 
-/// Writes what temporary credentials say of how they came to be, and who uses them.
+/// Writes how temporary credentials were issued, and who uses them.
 fn acting_for(identity: &mut Writer<'_>, caller: &Caller, room: &Room) {
     if let Some(session) = caller.session()
         && session.token_issued().is_some()

@@ -1,8 +1,8 @@
-//! How long an event may be, and what becomes of what is longer.
+//! How long an event may be, and what happens to longer ones.
 //!
-//! CloudTrail leaves out what is larger than 100 KB and cuts messages at 1 KB. A request that
-//! nothing allowed must not cost the disk more than it costs the caller, so its event is short
-//! whatever was sent: what does not fit is replaced by its length and hash.
+//! CloudTrail leaves out what is larger than 100 KB and cuts messages at 1 KB. A request that was
+//! not allowed must not cost more disk space than it costs the caller, so its event is short
+//! whatever was sent: what is too long is replaced by its length and hash.
 
 use keyward_crypto::digest::sha256;
 use keyward_wire::json::Writer;
@@ -54,8 +54,8 @@ impl Room {
         short: false,
     };
 
-    /// For what would be longer than it may be. With an identity of the longest names the parts
-    /// add up to less than 5,000 bytes.
+    /// For events that would be too long. With an identity of the longest names the parts add up to
+    /// less than 5,000 bytes.
     pub const SHORT: Self = Self {
         message: 300,
         user_agent: 128,
@@ -91,7 +91,7 @@ pub(super) fn section(
     }
 }
 
-/// The longest beginning of a text that takes at most so many bytes as it is written.
+/// The longest prefix of a text that takes at most so many bytes when it is written.
 pub(super) fn cut(text: &str, most: usize) -> &str {
     // Nearly every text is short, even if each of its bytes were written as an escape of six.
     if text.len() <= most / 6 {

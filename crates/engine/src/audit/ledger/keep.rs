@@ -1,4 +1,4 @@
-//! Brings the trail to the disk while requests come, and has the store know how far.
+//! Syncs the trail to disk while requests come, and has the store record how far.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +10,8 @@ use super::Ledger;
 
 /// How often the trail is brought to the disk while events of changes wait for that.
 const TICK: Duration = Duration::from_millis(200);
-/// In how many ticks at most it is done while requests come that change nothing, and the store
-/// gets to know.
+/// After how many ticks at most that happens, and the store records it, while the requests change
+/// nothing.
 const TICKS: u32 = 5;
 
 /// Keeps the head true for as long as it is polled. Nobody waits for it.
@@ -24,7 +24,7 @@ pub async fn keep(node: Arc<Node>, writer: Writer, ledger: Arc<Ledger>) {
         tokio::select! {
             _ = ticks.tick() => since += 1,
             _ = synced.changed() => {
-                // A new segment is told at once, everything else in its time.
+                // A new segment is recorded at once, everything else later.
                 let segment = synced.borrow_and_update().at.segment;
                 if segment == ledger.head().chain.end.at.segment {
                     continue;

@@ -30,7 +30,7 @@ pub struct Places {
 struct Inner {
     /// Written, copied, and not taken again.
     free: Vec<Path>,
-    /// What is there nobody knows: whoever wrote did not learn what came of it.
+    /// Unknown content: the writer did not learn whether its write succeeded.
     doubtful: Vec<Path>,
     /// How many there have been.
     made: u64,
@@ -77,17 +77,17 @@ impl Places {
         Some((generation, line))
     }
 
-    /// Tells of places that nobody knows what is in.
+    /// Reports places with unknown content.
     pub(super) fn doubt(&self, paths: &[Path]) {
         self.inner.lock().doubtful.extend_from_slice(paths);
     }
 
-    /// Those that nobody knows what is in, to be looked at.
+    /// Those with unknown content, which must be looked at.
     pub(super) fn doubtful(&self) -> Vec<Path> {
         std::mem::take(&mut self.inner.lock().doubtful)
     }
 
-    /// Gives back a place whose event the trail has. False if it is none of ours.
+    /// Gives back a place whose event the trail has. False if it is not one of ours.
     pub(super) fn give_back(&self, path: &Path) -> bool {
         let ours = paths::is_outbox_place(path, &self.process);
         if ours {
@@ -96,14 +96,15 @@ impl Places {
         ours
     }
 
-    /// All that hold an event which the trail has, to be removed: nobody takes them any more.
+    /// All places with an event that the trail has, which are to be removed: nobody takes them any
+    /// more.
     pub(super) fn give_up(&self) -> Vec<Path> {
         std::mem::take(&mut self.inner.lock().free)
     }
 }
 
-/// A slot in the outbox for one event. Dropped before it is known what came of the event, it is not taken again
-/// until the relay has looked at what is there.
+/// A slot in the outbox for one event. If it is dropped before it is known what happened to the event, it is
+/// not used again until the relay has looked at it.
 #[derive(Debug)]
 pub struct Slot<'a> {
     places: &'a Places,
@@ -134,12 +135,12 @@ impl Slot<'_> {
         }
     }
 
-    /// The event is in the store: the relay will come for it.
+    /// The event is in the store: the relay will copy it.
     pub fn committed(mut self) {
         self.end = End::Committed;
     }
 
-    /// The store did not take the event: the place is as free as before.
+    /// The store did not accept the event: the place is as free as before.
     pub fn refused(mut self) {
         self.end = End::Refused;
     }
@@ -180,7 +181,7 @@ mod tests {
         second.refused();
         assert_eq!(places.line(&place), None);
         assert_eq!(path(&places.take().unwrap()), place);
-        // Nobody knows what came of it.
+        // The outcome is unknown.
         let lost = places.take().unwrap();
         let place = path(&lost);
         lost.keep(Generation::random(), b"line".to_vec());

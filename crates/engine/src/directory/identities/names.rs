@@ -28,7 +28,7 @@ pub enum NameKind {
 }
 
 impl NameKind {
-    /// What the name hash is made for.
+    /// What the name hash is for.
     fn word(self) -> &'static str {
         match self {
             Self::User => "user",

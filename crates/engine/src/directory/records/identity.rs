@@ -18,14 +18,14 @@ use super::V1;
 pub struct NameRecord {
     /// The record's version.
     pub version: V1,
-    /// The unique id of what bears it.
+    /// The unique id of what has that name.
     pub id: UniqueId,
     /// The name as it is written.
     pub name: String,
 }
 
-/// Where a user or role lives, by its unique id alone: stored policies show the id of one that is
-/// gone, and may name it so.
+/// Where a user or role is, by its unique id only: stored policies show the id of a deleted one,
+/// and may name it by that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrincipalIdRecord {
@@ -164,7 +164,7 @@ pub struct OidcProviderRecord {
     pub tags: Vec<Tag>,
 }
 
-/// That something belongs to something. IAM writes them, and Organizations for the role in a new account; its path says what to what.
+/// That one thing belongs to another; the path says which. IAM writes them, and Organizations for the role in a new account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MembershipRecord {

@@ -1,4 +1,4 @@
-//! What an organization keeps of what decides: itself, its tree and its policies.
+//! What is stored about an organization: itself, its tree and its policies.
 
 use std::collections::BTreeMap;
 
@@ -120,7 +120,7 @@ pub struct MemberRecord {
     pub account: AccountId,
     /// Its name, perhaps empty.
     pub name: String,
-    /// Its address; an account that was made offline need not have one.
+    /// Its address; an account that was created offline need not have one.
     pub email: Option<String>,
     /// What it is below.
     pub parent: Parent,

@@ -52,7 +52,7 @@ fn is_zero(count: &u32) -> bool {
 }
 
 impl AgentTokenRecord {
-    /// Whether it is good at that time for whoever has a secret of that hash.
+    /// Whether it is valid at that time for an agent that has the secret with that hash.
     pub fn is_good(&self, hash: &str, at: Timestamp) -> bool {
         mac::equal(self.hash.as_bytes(), hash.as_bytes()) && at < self.expires
     }
@@ -72,7 +72,7 @@ pub struct AgentRecord {
     pub created: Timestamp,
     /// What it signs with.
     pub access_keys: Vec<AccessKeyId>,
-    /// The token that it registered with, which is gone once it has called.
+    /// The token that it registered with, until its first call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<AgentTokenId>,
     /// When it first called after it had registered. One that never did may never have heard of its access
@@ -94,7 +94,7 @@ pub struct AgentRecord {
 /// has beside them, a worker ends afterwards if it does not.
 pub const MOST_BELONGINGS: usize = 2;
 
-/// A volume, as it shall be and as its agent says it is.
+/// A volume, as it should be and as its agent reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VolumeRecord {
@@ -108,14 +108,15 @@ pub struct VolumeRecord {
     pub agent: AgentId,
     /// When it was created.
     pub created: Timestamp,
-    /// Counts what was wanted of it: an agent's report is about one of them.
+    /// Counts the changes of what is wanted: an agent's report is about one of them.
     pub generation: u64,
     /// What is wanted.
     pub wanted: Wanted,
     /// Its data key, if it is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<VolumeKey>,
-    /// Whether its agent has ever said that it is there: then it may hold data, and is never made again.
+    /// Whether its agent has ever reported that it exists: then it may have data, and is never created
+    /// again.
     #[serde(default, skip_serializing_if = "is_not")]
     pub made: bool,
     /// The agent that last had it available: the newest image is there.
@@ -131,7 +132,7 @@ pub struct VolumeRecord {
     /// Where its agent serves it to clients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetRecord>,
-    /// Counts what was decided of who may use it: its agent asks again about the clients it has.
+    /// Counts the changes of who may use it: its agent asks again about the clients that it has.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub authorization: u64,
     /// Whether its agent is to back it up.
@@ -342,9 +343,9 @@ pub struct Reported {
 pub enum VolumeState {
     /// It can be used.
     Ready,
-    /// It could not be made as it is wanted.
+    /// It could not be created as wanted.
     Failed,
-    /// It is gone, and what ends with it is not yet.
+    /// It is gone, but what ends with it is not yet.
     Gone,
 }
 

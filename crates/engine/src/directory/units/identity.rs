@@ -191,7 +191,7 @@ impl RoleUnit {
             record.id.clone(),
         );
         let session = Principal::role_session(self.partition, self.account, role, name);
-        // The record says so and nothing else: a customer may give a role nearly any path.
+        // Only the record decides this: a customer may give a role nearly any path.
         match record.linked_service {
             Some(_) => session.of_service_linked_role(),
             None => session,

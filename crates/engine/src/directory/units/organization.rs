@@ -48,7 +48,7 @@ impl Member {
     }
 }
 
-/// What an organization's unit is made of.
+/// The parts of an organization's unit.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub partition: Partition,

@@ -56,7 +56,7 @@ impl SigningSecret {
         }
         let key = SigningKey::derive(self.secret.expose(), date, region.as_str(), service);
         let key = key.into_secret();
-        // Kept only while there is room for what cannot be created again.
+        // Kept only while there is room for what cannot be derived again.
         if let Some(place) = place
             && !self.arena.is_nearly_full()
             && let Ok(stored) = self.arena.store(&key)
