@@ -18,11 +18,7 @@ pub struct Test {
 /// Runs them; the runners print their own summaries.
 pub fn run(test: &Test) -> anyhow::Result<()> {
     if !test.clients_only {
-        // The policy crate alone, without the feature by which other crates' tests make permits:
-        // what must not compile is told in other words with it.
-        run::run(&mut run::cargo(["test", "--package", "keyward-policy"]))?;
-        let rest = ["test", "--workspace", "--exclude", "keyward-policy"];
-        run::run(&mut run::cargo(rest))?;
+        run::run(&mut run::cargo(["test", "--workspace"]))?;
     }
     let server = run::build("keyward", "keyward", false)?;
     // `clients/test_nfs.py` speaks with it.

@@ -151,7 +151,7 @@ impl CallsAsServices for Efs {
     const SERVICES: &'static [&'static ActingService] = &[ELASTIC_FILE_SYSTEM];
 }
 
-/// The operations served, in the alphabet's order.
+/// The operations served, in alphabetical order.
 pub const OPERATIONS: &[Row] = &[
     row::<create_access_point::CreateAccessPoint>(),
     row::<create_file_system::CreateFileSystem>(),

@@ -3,7 +3,7 @@
 
 use keyward_wire::rest::{QueryMember, Route};
 
-/// The routes, in the alphabet's order.
+/// The routes, in alphabetical order.
 pub const ROUTES: &[Route] = &[
     Route {
         operation: "CreateAccessPoint",

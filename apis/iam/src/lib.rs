@@ -140,7 +140,7 @@ impl Api for Iam {
     }
 }
 
-/// The operations served, in the alphabet's order.
+/// The operations served, in alphabetical order.
 pub const OPERATIONS: &[Row] = &[
     row::<One<oidc_provider::client_ids::AddClientIDToOpenIDConnectProvider>>(),
     row::<instance_profile::role::AddRoleToInstanceProfile>(),

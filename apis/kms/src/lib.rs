@@ -161,7 +161,7 @@ impl Api for Kms {
     }
 }
 
-/// The operations served, in the alphabet's order.
+/// The operations served, in alphabetical order.
 pub const OPERATIONS: &[Row] = &[
     row::<OneKey<cancel_key_deletion::CancelKeyDeletion>>(),
     row::<create_alias::CreateAlias>(),

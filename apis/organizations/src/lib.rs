@@ -104,7 +104,7 @@ impl Api for Organizations {
     }
 }
 
-/// The operations served, in the alphabet's order.
+/// The operations served, in alphabetical order.
 pub const OPERATIONS: &[Row] = &[
     row::<Managed<attachment::AttachPolicy>>(),
     row::<create_account::CreateAccount>(),

@@ -193,7 +193,7 @@ impl Api for Keyward {
     }
 }
 
-/// The operations served, in the alphabet's order.
+/// The operations served, in alphabetical order.
 pub const OPERATIONS: &[Row] = &[
     row::<assign_volume::AssignVolume>(),
     row::<authorize_mount::AuthorizeMount>(),

@@ -124,7 +124,7 @@ impl Api for Sts {
     }
 }
 
-/// The operations served, in the alphabet's order.
+/// The operations served, in alphabetical order.
 pub const OPERATIONS: &[Row] = &[
     row::<assume_role::AssumeRole>(),
     row::<assume_role_with_web_identity::AssumeRoleWithWebIdentity>(),

@@ -15,7 +15,7 @@ pub fn kbkdf(key: &[u8], label: &[u8], context: &[u8]) -> DerivedKey {
     block(&Keyed::new(key), 1, label, context, 256)
 }
 
-/// The two blocks of a 512-bit output, as two keys: neither tells anything of the other.
+/// The two blocks of a 512-bit output, as two keys: neither reveals anything about the other.
 pub fn kbkdf_pair(key: &[u8], label: &[u8], context: &[u8]) -> (DerivedKey, DerivedKey) {
     let key = Keyed::new(key);
     (

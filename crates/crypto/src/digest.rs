@@ -11,11 +11,11 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// SHA-256 of bytes that come one after another.
+/// SHA-256 of bytes that arrive one after another.
 pub struct Sha256(digest::Context);
 
 impl Sha256 {
-    /// Nothing has come yet.
+    /// No bytes yet.
     #[expect(clippy::new_without_default, reason = "a digest has no usual value")]
     pub fn new() -> Self {
         Self(digest::Context::new(&digest::SHA256))

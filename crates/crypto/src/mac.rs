@@ -38,7 +38,7 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     Keyed::new(key).mac(parts)
 }
 
-/// Whether two values are the same, in a time that tells nothing but their lengths.
+/// Whether two values are the same, in a time that depends only on their lengths.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }

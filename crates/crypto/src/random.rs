@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 
 use crate::secret::SecretBytes;
 
-/// How many bytes are drawn at once for what is not a secret.
+/// How many random bytes that are not secret are drawn at once.
 const POOL_BYTES: usize = 512;
 
 thread_local! {
@@ -16,8 +16,8 @@ thread_local! {
 
 /// Fills a buffer.
 ///
-/// AWS-LC ends the process itself when the operating system gives no entropy; there is nothing
-/// sensible to go on with.
+/// AWS-LC ends the process itself when the operating system returns no entropy; there is no
+/// sensible way to continue.
 pub fn fill(bytes: &mut [u8]) {
     rand::fill(bytes).expect("the generator ends the process rather than fail");
 }
@@ -30,7 +30,7 @@ pub fn array<const N: usize>() -> [u8; N] {
 }
 
 /// An array of random bytes that are not a secret, once they are used: ids, nonces, salts. They are
-/// as random as all others; they are drawn some at a time, since each draw has a cost of its own.
+/// as random as all others, but drawn in batches, since each draw has a fixed cost.
 ///
 /// A machine that is resumed twice from one image of its memory has the same bytes drawn ahead
 /// both times. The clock is mixed in: they become the same nonces only if both draw them in the
@@ -70,7 +70,7 @@ fn drawn_ahead<const N: usize>() -> [u8; N] {
         let mut bytes = [0; N];
         if let Some(drawn) = pool.get_mut(*unused..*unused + N) {
             bytes.copy_from_slice(drawn);
-            // Nobody who reads this memory later learns what was drawn.
+            // Whoever reads this memory later does not learn what was drawn.
             drawn.fill(0);
         }
         bytes

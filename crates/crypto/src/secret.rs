@@ -1,5 +1,5 @@
 //! Types that hold secrets: they cannot be printed, cloned, compared or serialized, and they are
-//! wiped when they go out of use. `expose` is the only way in.
+//! wiped when they are dropped. `expose` is the only way to read them.
 
 pub mod allocator;
 pub mod arena;

@@ -16,7 +16,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The longest RSA exponent, in bytes: longer ones only cost time.
 const RSA_EXPONENT_BYTES: usize = 4;
 
-/// How a signature is made.
+/// The algorithm of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -68,7 +68,7 @@ enum Kind {
     Ec(Curve, ParsedPublicKey),
 }
 
-/// The numbers are no public key that may be used.
+/// The numbers are not a public key that may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublicKeyError {
     /// An RSA modulus has too few or too many bits.
@@ -130,7 +130,7 @@ impl PublicKey {
         Ok(Self(Kind::Ec(curve, parsed)))
     }
 
-    /// Whether signatures of this algorithm are made by keys of this type.
+    /// Whether keys of this type make signatures with this algorithm.
     pub fn suits(&self, algorithm: SignatureAlgorithm) -> bool {
         use SignatureAlgorithm as A;
         match (&self.0, algorithm) {
@@ -146,7 +146,7 @@ impl PublicKey {
     /// the other (RFC 7518, section 3.4).
     ///
     /// # Errors
-    /// When it does not hold, or the algorithm does not suit the key.
+    /// When it is not valid, or the algorithm does not match the key.
     pub fn verify(
         &self,
         algorithm: SignatureAlgorithm,

@@ -1,5 +1,5 @@
-//! A key under a key: AES-256-GCM, naming the wrapping key's id and version, so that wrapping
-//! keys can be rotated and each wrapped key still tells what opens it.
+//! A key under a key: AES-256-GCM, naming the wrapping key's id and version, so that wrapping keys
+//! can be rotated and each wrapped key still says what opens it.
 
 use std::fmt;
 
@@ -33,13 +33,14 @@ pub struct Wrapped {
     sealed: Vec<u8>,
 }
 
-/// The bytes are no wrapped key of a version this build knows.
+/// The bytes are not a wrapped key of a version that this build knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a wrapped key of a known version")]
 pub struct WrappedError;
 
 impl Wrapped {
-    /// Wraps a key. `subject` says what it is and whose; it must be given again to unwrap.
+    /// Wraps a key. `subject` says what it is and to whom it belongs; the same subject is needed to
+    /// unwrap it.
     pub fn wrap(wrapping: &[u8; 32], name: WrappingKeyName, subject: &[u8], key: &[u8]) -> Self {
         let nonce = random::array();
         let sealed = aead::seal(wrapping, nonce, &aad(name, subject), key);

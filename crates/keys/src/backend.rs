@@ -1,8 +1,8 @@
-//! Backends: what holds the material of KMS keys and computes with it.
+//! Backends, which hold the material of KMS keys and compute with it.
 //!
 //! [`software`] is this process and is ready at once. A backend that asks somebody else (a hardware
-//! security module, an external key store, another node) answers [`Answer::Later`]; the ring does
-//! not care which it is.
+//! security module, an external key store, another node) answers [`Answer::Later`]; the ring treats
+//! both the same.
 
 pub mod software;
 
@@ -38,7 +38,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Generates material.
     fn generate<'a>(&'a self, new: NewMaterial<'a>) -> Answer<'a, MaterialRecord>;
 
-    /// Encrypts under the key's current material and says which that was.
+    /// Encrypts under the key's current material and returns which material that was.
     fn encrypt<'a>(
         &'a self,
         key: &'a Key,
@@ -46,7 +46,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
         context: &'a EncryptionContext,
     ) -> Answer<'a, (Vec<u8>, MaterialId)>;
 
-    /// Decrypts what this key made.
+    /// Decrypts what was encrypted under this key.
     fn decrypt<'a>(
         &'a self,
         key: &'a Key,
@@ -79,7 +79,7 @@ pub enum BackendError {
     /// The material cannot be used.
     #[error(transparent)]
     Material(#[from] MaterialError),
-    /// Whoever holds the material cannot be reached.
+    /// The holder of the material cannot be reached.
     #[error("the key's backend cannot be reached")]
     Unreachable,
 }
@@ -94,7 +94,7 @@ pub enum Answer<'a, T> {
 }
 
 impl<'a, T> Answer<'a, T> {
-    /// An answer that is there.
+    /// An answer that is available.
     pub fn ready(result: Result<T, BackendError>) -> Self {
         Self::Ready(ready(result))
     }

@@ -1,4 +1,4 @@
-//! The ciphertext blob: what Encrypt and GenerateDataKey answer, opaque to everybody else.
+//! The ciphertext blob: what Encrypt and GenerateDataKey return, opaque to everybody else.
 //!
 //! Every plaintext costs exactly [`OVERHEAD`] bytes more. The layout, all integers big-endian:
 //!
@@ -44,13 +44,13 @@ pub const MAX_BLOB: usize = 6144;
 
 const VERSION: u8 = 1;
 const IDENTITY: usize = 74;
-/// What names the key in what a blob begins with: account, Region, kind and id.
+/// The part at the beginning of a blob that names the key: account, Region, kind and id.
 const NAME: std::ops::Range<usize> = 4..42;
 const NONCE: usize = 16;
 const HEADER: usize = 124;
 const LABEL: &[u8] = b"keyward ciphertext blob v1";
 
-/// A blob taken apart. That it parses says nothing of whether it opens.
+/// A parsed blob. It may parse and still not open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CiphertextBlob<'b> {
     arn: KeyArn,
@@ -60,7 +60,7 @@ pub struct CiphertextBlob<'b> {
     sealed: &'b [u8],
 }
 
-/// The bytes are no blob, or it does not open: one error for every cause.
+/// The bytes are not a blob, or it does not open: one error for every cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the ciphertext cannot be opened")]
 pub struct BlobError;
@@ -69,13 +69,13 @@ impl<'b> CiphertextBlob<'b> {
     /// Takes a blob apart.
     ///
     /// # Errors
-    /// When it has not the layout.
+    /// When it does not have the layout.
     pub fn parse(bytes: &'b [u8]) -> Result<Self, BlobError> {
         Self::take_apart(bytes, None)
     }
 
-    /// As [`parse`](Self::parse), given the key that most likely made it: then its ARN is shared
-    /// with the key instead of being put together once more.
+    /// As [`parse`](Self::parse), given the key that most likely encrypted it: then its ARN is
+    /// shared with the key instead of being built again.
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
@@ -137,7 +137,7 @@ impl<'b> CiphertextBlob<'b> {
             .header
             .get(IDENTITY + NONCE..HEADER - 2)
             .ok_or(BlobError)?;
-        // Both checks always run: how a blob fails is not to be told by the time it takes.
+        // Both checks always run, so that the time does not reveal why a blob fails.
         let committed = mac::equal(&*commitment, stated);
         let opened = aead::open(
             &key,
@@ -157,10 +157,10 @@ impl<'b> CiphertextBlob<'b> {
 pub(crate) struct Identity([u8; IDENTITY]);
 
 impl Identity {
-    /// The beginning of the blobs that a key's material makes.
+    /// The beginning of the blobs that are encrypted under a key's material.
     ///
     /// # Errors
-    /// When the key's id is none that a blob can name.
+    /// When a blob cannot name the key's id.
     pub(crate) fn new(arn: &KeyArn, material_id: MaterialId) -> Result<Self, BlobError> {
         let mut identity = [0; IDENTITY];
         write_identity(&mut identity, arn, material_id)?;

@@ -66,8 +66,8 @@ impl DestructionGuard {
         }
     }
 
-    /// Takes a reading. Answers what holds all destruction, if anything; otherwise the reading
-    /// is the one to record.
+    /// Takes a reading. Returns what stops all destruction, if anything; otherwise the reading is
+    /// to be recorded.
     pub fn observe(&mut self, now: Reading) -> Option<Held> {
         if now.wall.millis_since(self.recorded) > LEAP_MILLIS {
             let held = Held {
@@ -79,13 +79,13 @@ impl DestructionGuard {
             return Some(held);
         }
         self.held = None;
-        // A clock that was set back does not take the memory of a later time away.
+        // Setting the clock back does not make the guard forget a later time.
         self.recorded = self.recorded.max(now.wall);
         None
     }
 
     /// Takes over the reading that the store holds by now: an operator has accepted the clock, or
-    /// another server recorded a later one. Whatever was held is seen due anew.
+    /// another server recorded a later one. Everything that was stopped has to be seen due again.
     pub fn accept(&mut self, recorded: Timestamp) {
         if self.held.take().is_some() {
             self.seen.clear();
@@ -98,7 +98,7 @@ impl DestructionGuard {
         self.recorded
     }
 
-    /// Says that a key was seen due; answers the clearance once it has been so for long enough.
+    /// Reports that a key was seen due; returns the clearance once it has been due for long enough.
     pub fn clear(&mut self, key: &KeyArn, due_at: Timestamp, now: Reading) -> Option<Cleared> {
         if self.held.is_some() || now.wall < due_at {
             self.seen.remove(key);

@@ -1,5 +1,5 @@
-//! Duties: proof that the system itself owes a key an act now. Workers have no caller and no
-//! permit; they hold a duty, which exists only for what a record says is due.
+//! Duties: proof that the system itself has to do something to a key now. Workers have no caller
+//! and no permit; they hold a duty, which exists only if a record says that it is due.
 
 use std::marker::PhantomData;
 
@@ -57,8 +57,8 @@ impl Duty<Rotate> {
 }
 
 impl Duty<MakeManaged> {
-    /// The duty to make the key of that ARN, which nobody has yet: a caller's request reached a
-    /// service that has no key for the caller's account and Region.
+    /// The duty to create the key with that ARN, which does not exist yet: a caller's request
+    /// reached a service that has no key for the caller's account and Region.
     pub fn to_make_managed(key: KeyArn, now: Timestamp) -> Self {
         Self {
             key,

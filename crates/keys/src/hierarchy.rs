@@ -41,7 +41,7 @@ pub enum HierarchyError {
         "a record of wrapped keys has version {0}, which this version of Keyward does not know"
     )]
     Version(u8),
-    /// It was altered, or stands where it does not belong.
+    /// It was altered, or is in the wrong place.
     #[error("a wrapped key was altered or moved")]
     Damaged,
     /// The arena has no room.
@@ -76,8 +76,8 @@ impl From<WrappedText> for String {
     }
 }
 
-/// An account's own key, from which its material ids are made. It never changes, so that a
-/// material has one id for ever, in every Region.
+/// An account's own key, from which its material ids are made. It never changes, so that key
+/// material keeps its id forever, in every Region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountKeyRecord {
@@ -100,7 +100,7 @@ impl AccountKeyRecord {
     /// Makes an account's key.
     ///
     /// # Errors
-    /// Never but for a root key of a wrong length, which cannot be opened.
+    /// Only for a root key of a wrong length, which cannot be opened.
     pub fn generate(root: StoreRoot<'_>, account: AccountId) -> Result<Self, HierarchyError> {
         let key = wrap_under_root(root, &account_subject(account), &random::secret(32))?;
         Ok(Self {
@@ -124,7 +124,7 @@ impl AccountKeyRecord {
     }
 }
 
-/// A domain key: what wraps the key material of one account in one Region.
+/// A domain key, which wraps the key material of one account in one Region.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DomainKeyRecord {
@@ -142,7 +142,7 @@ pub struct DomainKeyRecord {
     pub key: WrappedText,
 }
 
-/// A domain key, opened, with the account's key beside it.
+/// An opened domain key, together with the account's key.
 #[derive(Debug)]
 pub struct DomainKey {
     store: StoreId,
@@ -156,7 +156,7 @@ impl DomainKeyRecord {
     /// Makes the first domain key of an account in a Region.
     ///
     /// # Errors
-    /// Never but for a root key of a wrong length, which cannot be opened.
+    /// Only for a root key of a wrong length, which cannot be opened.
     pub fn generate(
         root: StoreRoot<'_>,
         region: Region,

@@ -1,4 +1,4 @@
-//! A KMS key as the server holds it: its record, and its material opened on demand.
+//! A KMS key in the server's memory: its record, and its material, opened on demand.
 
 use std::sync::{Arc, OnceLock};
 
@@ -83,7 +83,7 @@ impl Key {
         }
     }
 
-    /// What the blobs begin with that the current material makes.
+    /// The beginning of the blobs that are encrypted under the current material.
     pub(crate) fn identity(&self) -> Result<&Identity, MaterialError> {
         self.identity.as_ref().ok_or(MaterialError::Absent)
     }

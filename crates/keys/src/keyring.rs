@@ -1,10 +1,10 @@
 //! The keyring: the store's id and its own keys, each wrapped under the root key, all under one
 //! MAC.
 //!
-//! It is the one record of a store that is not sealed, since it opens the seals. It is two lines
-//! of text: JSON, and the MAC of that line's bytes in hexadecimal digits. The MAC's key is wrapped
-//! under the root key as the others are, so that whoever lacks the root key can neither add,
-//! remove, reorder nor replace an entry.
+//! It is the one record of a store that is not sealed, since it opens the seals. It is two lines of
+//! text: JSON, and the MAC of that line's bytes in hexadecimal digits. The MAC's key is wrapped
+//! under the root key as the others are, so that nobody without the root key can add, remove,
+//! reorder or replace an entry.
 
 use keyward_crypto::{
     mac, random,
@@ -31,7 +31,7 @@ const MAX_SEAL_KEYS: usize = 1000;
 /// Why a keyring does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
-    /// It is no keyring of any version.
+    /// It is not a keyring of any version.
     #[error("the store's keyring cannot be read: restore the store from a backup")]
     Malformed,
     /// A version from before the first release.
@@ -65,7 +65,7 @@ impl From<HierarchyError> for KeyringError {
     }
 }
 
-/// What the first line says.
+/// The content of the first line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entries {
@@ -75,7 +75,7 @@ struct Entries {
     root_key_id: String,
     // By id and version, oldest first.
     seal_keys: Vec<SealKeyEntry>,
-    // Never changes: it decides where records stand.
+    // Never changes: the paths of records depend on it.
     name_key: WrappedText,
     audit_key: WrappedText,
     marker_key: WrappedText,
@@ -119,7 +119,7 @@ pub struct StoreKeys {
 /// The bytes of a keyring with all keys new, for a store that has none yet.
 ///
 /// # Errors
-/// Never but for a root key of a wrong length, which cannot be opened.
+/// Only for a root key of a wrong length, which cannot be opened.
 pub fn generate(root: &RootKey) -> Result<Vec<u8>, KeyringError> {
     let store_id = StoreId::from_bytes(random::array());
     let (entries, keyring_key) = generate_entries(root.in_store(store_id))?;

@@ -1,8 +1,8 @@
 //! The key core: the hierarchy of keys, KMS keys with their states and material, the ciphertext
 //! blob. Key material in plaintext never leaves this crate and `keyward-crypto`.
 //!
-//! [`ring::Ring`] is the one public door: what uses or changes a key demands a permit for that
-//! very action on that very key.
+//! [`ring::Ring`] is the one public door: to use or change a key, it needs a permit for exactly
+//! that action on exactly that key.
 #![forbid(unsafe_code)]
 
 pub mod backend;

@@ -1,4 +1,4 @@
-//! What rests of a KMS key: one record with everything that decides about it.
+//! What is stored of a KMS key: one record with everything that decides about it.
 //!
 //! One record is one unit: a change of the policy, of a tag or of the state rewrites the whole
 //! under a precondition, so that no two changes can cross. Its size is bounded: see
@@ -27,7 +27,7 @@ pub const VERSION: u8 = 2;
 /// year for 120.
 pub const MAX_MATERIALS: usize = 120;
 
-/// A KMS key at rest.
+/// A KMS key as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRecord {
@@ -51,7 +51,7 @@ pub struct KeyRecord {
     pub manager: KeyManager,
     /// When it was created.
     pub created: Timestamp,
-    /// Its state, with what belongs to it.
+    /// Its state, with the data that belongs to it.
     pub lifecycle: Lifecycle,
     /// Its key policy.
     pub policy: PolicyRecord,
@@ -65,7 +65,7 @@ pub struct KeyRecord {
     pub rotation: Option<RotationSchedule>,
     /// Rotations on demand so far.
     pub on_demand_rotations: u32,
-    /// Whether there has been a grant: keys without one are never asked for any.
+    /// Whether there has ever been a grant: for keys that never had one, none are looked up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub has_grants: bool,
 }
@@ -91,8 +91,7 @@ pub enum Lifecycle {
         /// When.
         delete_at: Timestamp,
     },
-    /// Its material is gone for ever; what is left is swept away. It answers as if it were not
-    /// there.
+    /// Its material is gone forever, and the rest is being removed. To callers, it does not exist.
     Destroyed {
         /// When.
         at: Timestamp,

@@ -137,7 +137,7 @@ impl Ring {
     /// What holds the material of keys of that kind.
     fn backend(&self, spec: KeySpec, origin: Origin) -> Result<&dyn Backend, RingError> {
         let backend: &dyn Backend = match origin {
-            // What is imported is held as what is generated here.
+            // Imported material is held like material that is generated here.
             Origin::AwsKms | Origin::External => &self.software,
             Origin::AwsCloudHsm => self
                 .custom_key_store
@@ -169,7 +169,7 @@ impl Ring {
     /// Makes a new key in the domain's account and Region, Enabled at once.
     ///
     /// # Errors
-    /// [`RingError::WrongPermit`] unless the permit is for that account and Region at large;
+    /// [`RingError::WrongPermit`] unless the permit is for that account and Region as a whole;
     /// [`RingError::Unsupported`] for what [`check_kind`](Self::check_kind) refuses.
     pub async fn create(
         &self,
@@ -189,8 +189,8 @@ impl Ring {
         Ok(new_record((region, account, id), new, first, now))
     }
 
-    /// Makes a service's own key, Enabled at once, which rotates every year and which nobody
-    /// changes: its policy lets nobody.
+    /// Makes a service's own key, Enabled at once, which rotates every year and which nobody can
+    /// change: its policy allows that to nobody.
     ///
     /// # Errors
     /// [`RingError::WrongPermit`] unless the duty is for that account and Region.
@@ -352,7 +352,7 @@ impl Ring {
         })
     }
 
-    /// Makes a data key that nobody sees yet.
+    /// Generates a data key that nobody has seen yet.
     ///
     /// # Errors
     /// As `encrypt`.

@@ -29,14 +29,14 @@ use keyward_crypto::{
 use keyward_types::store_id::StoreId;
 use zeroize::Zeroizing;
 
-/// The label under which a file's check value is made.
+/// The label of a file's check value.
 const CHECK_LABEL: &[u8] = b"keyward root key check v1";
 /// The longest file that is read, in bytes.
 const MAX_FILE_BYTES: usize = 1024;
 /// Random bytes in the name of a draft, and what follows them.
 const DRAFT_NUMBER: usize = 8;
 const DRAFT_END: &str = ".tmp";
-/// The version that a root key has in what it wraps.
+/// The version of a root key in what it wraps.
 const VERSION: u32 = 1;
 
 /// The opened root key.
@@ -58,7 +58,7 @@ pub enum RootKeyError {
         .0.display()
     )]
     Readable(PathBuf),
-    /// The file is no root key, or was altered.
+    /// The file is not a root key, or was altered.
     #[error("{} is not a root key of version 1, or was altered: use your copy", .0.display())]
     Malformed(PathBuf),
     /// The operating system refused.
@@ -192,8 +192,8 @@ impl RootKey {
     }
 }
 
-/// The root key at work in one store. Several stores may share a root key; what it wraps in one
-/// of them opens in no other.
+/// The root key as used in one store. Several stores may share a root key; what it wraps in one of
+/// them does not open in another.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreRoot<'r> {
     root: &'r RootKey,
@@ -243,7 +243,7 @@ impl StoreRoot<'_> {
     }
 }
 
-/// The subject of what is wrapped in a store: the store's id goes before all else.
+/// The subject of what is wrapped in a store: the store's id comes first.
 pub(crate) fn in_store(store: StoreId, subject: &[u8]) -> Vec<u8> {
     let mut bound = format!("store {store} ").into_bytes();
     bound.extend_from_slice(subject);

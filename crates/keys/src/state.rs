@@ -62,7 +62,7 @@ impl StatefulOperation {
         Self::Tag,
     ];
 
-    /// What the state says to the operation.
+    /// Whether the state allows the operation.
     ///
     /// # Errors
     /// The fault of AWS's table.

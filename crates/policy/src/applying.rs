@@ -19,7 +19,7 @@ pub struct Applying {
 }
 
 /// Every statement of the resource's own policy and of the identity policies that applies, in the
-/// policies' order. What the statements come to together is [`crate::evaluate::evaluate`]'s to say.
+/// policies' order. [`crate::evaluate::evaluate`] decides what the statements mean together.
 pub fn applying(question: &Question<'_>) -> Vec<Applying> {
     with_request(question, BUDGET, |request| {
         let mut found = Vec::new();

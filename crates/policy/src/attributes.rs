@@ -22,7 +22,7 @@ pub enum Values<'a> {
     One(Cow<'a, str>),
     /// A multivalued key; an empty list counts as absent.
     Many(List<'a>),
-    /// Single-valued keys whose names differ only by case: a statement that allows needs all of
+    /// Single-valued keys whose names differ only in case: a statement that allows needs all of
     /// them to match, one that denies is met by any.
     Clash(List<'a>),
 }
@@ -41,7 +41,7 @@ impl<'a> Values<'a> {
         Self::Many(values.into_iter().map(Into::into).collect())
     }
 
-    /// What is found under names that are equal but for case: nothing, one or a clash.
+    /// The values under names that are equal ignoring case: none, one or a clash.
     pub fn found<V: Into<Cow<'a, str>>>(values: impl IntoIterator<Item = V>) -> Self {
         let mut found: List<'a> = values.into_iter().map(Into::into).collect();
         match found.len() {

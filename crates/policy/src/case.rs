@@ -1,10 +1,10 @@
 //! Policies under test: one case, one decision, without a server.
 //!
-//! A case is a line of JSON that says who asks for what on which resource under which policies
-//! (`docs/policy-cases.md` describes every member). [`Decider::answer`] decides it with the very
-//! evaluator of the pipeline, [`explain`] says how the decision came about. Unlike in a
-//! server, ARNs count as text here: a principal entry that is the ARN of the caller's user or
-//! role names it; an `AIDA…` or `AROA…` only if the case gives the caller that id.
+//! A case is a line of JSON that says who requests which action on which resource under which
+//! policies (`docs/policy-cases.md` describes every member). [`Decider::answer`] decides it with
+//! the same evaluator as the pipeline, [`explain`] says how the decision came about. Unlike in a
+//! server, ARNs count as text here: a principal entry that is the ARN of the caller's user or role
+//! names it; an `AIDA…` or `AROA…` only if the case gives the caller that id.
 
 mod answer;
 mod context;
@@ -25,8 +25,7 @@ use crate::{
     request::{Policies, Question},
 };
 
-/// The most bytes of a case: several times what the largest policies that AWS's limits admit
-/// come to.
+/// The most bytes of a case: several times as many as the largest policies within AWS's limits.
 pub const MAX_CASE: usize = 1 << 20;
 
 /// Decides cases. Keeps the policies it compiled, within bounds, so that those that repeat are
@@ -44,7 +43,7 @@ impl Decider {
     }
 
     /// Decides one case. What is wrong with it is in the answer's errors; an answer without a
-    /// decision is to a case that cannot be decided.
+    /// decision means that the case cannot be decided.
     pub fn answer(&mut self, line: &[u8]) -> CaseAnswer {
         match self.decide(line) {
             Ok(answer) => answer,
@@ -77,10 +76,10 @@ pub fn explain(line: &[u8]) -> Result<Explanation, Vec<String>> {
     })
 }
 
-/// A way in which requests are allowed that have condition values of which the case says nothing.
+/// A way in which requests are allowed if they have condition values that the case does not give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// What the allow rests on; `None` for a root user where no policy is needed.
+    /// What the allow is based on; `None` for a root user where no policy is needed.
     pub by: Option<By>,
     /// What the request must have, as clauses after "if".
     pub conditions: Vec<String>,

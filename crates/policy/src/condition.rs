@@ -44,13 +44,13 @@ enum Listed {
     Ip(Box<[ip::Block]>),
     Arn(Box<[arn::Pattern]>),
     Null(null::Presence),
-    /// Nobody can say: safe is that a denial holds and an allow does not.
+    /// Unknown: to be safe, a condition of a denial holds and one of an allow does not.
     Unknown,
 }
 
 impl Condition {
-    /// Compiles what stands under one key of one operator. Values of a wrong type match nothing
-    /// and are left out.
+    /// Compiles the values of one key of one operator. Values of a wrong type match nothing and are
+    /// left out.
     pub(crate) fn compile(
         operator: Operator,
         key: &str,
@@ -110,7 +110,7 @@ impl Condition {
             Values::One(value) => self.holds_for(&value, scope),
             Values::Many(values) if values.is_empty() => self.holds_if_absent(),
             Values::Many(values) => match self.quantifier {
-                // AWS promises nothing for a multivalued key without a set operator. A statement
+                // AWS documents nothing for a multivalued key without a set operator. A statement
                 // that allows does not apply; one that denies does if any value meets it
                 // (docs/decisions/0011).
                 Quantifier::None => denies && values.iter().any(|v| self.holds_for(v, scope)),

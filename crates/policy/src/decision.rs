@@ -1,4 +1,4 @@
-//! What the policies answer, why, and the text that AWS says it in.
+//! What the policies decide, why, and AWS's text for it.
 
 use std::{fmt, sync::Arc};
 
@@ -18,7 +18,7 @@ impl Decision {
     }
 }
 
-/// What a decision comes to, as cases and answers write it.
+/// The type of a decision, as cases and answers write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecisionType {
     /// Allowed.
@@ -46,7 +46,7 @@ impl DecisionType {
             .find(|one| one.as_str() == text)
     }
 
-    /// What a decision comes to.
+    /// The type of a decision.
     pub fn of(decision: &Decision) -> Self {
         match decision {
             Decision::Allow(_) => Self::Allow,
@@ -66,7 +66,7 @@ impl fmt::Display for DecisionType {
     }
 }
 
-/// What an allow rests on.
+/// What an allow is based on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// A statement that allows. If a key policy delegates to the account, the identity policy's
@@ -160,8 +160,8 @@ impl Layer {
     }
 }
 
-/// Why the policies deny. The true reason, for the record; what the caller may hear of it is
-/// [`Denial::message`]'s to say.
+/// Why the policies deny. The true reason, for the record; [`Denial::message`] is what the caller
+/// may be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The true reason.
@@ -179,7 +179,7 @@ pub enum Reason {
     Missing(Layer),
     /// The action cannot reach resources of other accounts.
     OwnAccountOnly,
-    /// The decision would take more work than is granted to one.
+    /// The decision would take more work than one decision may take.
     OverBudget,
 }
 
@@ -194,7 +194,7 @@ pub enum Whose {
     Hidden(Named),
 }
 
-/// How the caller named the resource; a denial to another account tells no more than that.
+/// How the caller named the resource; a denial to another account says no more than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     /// By ARN, id or alias.
@@ -233,7 +233,8 @@ fn explicit(statement: &StatementRef, place: Whose) -> String {
         layer.as_str()
     );
     let own_side = match layer {
-        // The resource's side is of the caller's organization at least if it is of its account.
+        // The resource's side is in the caller's organization at least if it is in the same
+        // account.
         Layer::Rcp | Layer::Resource => place == Whose::Own,
         Layer::Scp | Layer::Endpoint | Layer::Identity | Layer::Boundary | Layer::Session => true,
     };
@@ -246,7 +247,7 @@ fn explicit(statement: &StatementRef, place: Whose) -> String {
 const HIDDEN: &str = "because the resource does not exist in this Region, no resource-based \
                       policies allow access, or a resource-based policy explicitly denies access";
 
-// AWS has no such text: it never tells of a limit here.
+// AWS has no such text: it never mentions a limit here.
 const OVER_BUDGET: &str = "because evaluating the policies exceeds the limit";
 
 /// A text that evidence shares with the compiled policy, so that a decision does not copy it.

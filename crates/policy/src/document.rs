@@ -71,7 +71,7 @@ pub(crate) struct Listed<T> {
     pub(crate) values: Vec<T>,
 }
 
-/// The word a principal stands under.
+/// The key under which a principal is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PrincipalType {
     Aws,
@@ -131,10 +131,10 @@ impl Document {
         Ok(document)
     }
 
-    /// Reads a text that is taken for stored already: the language is checked, but not what AWS
+    /// Reads a text that is treated as stored already: the language is checked, but not what AWS
     /// checks in a new policy of the kind (its length, version and Sids, which resources it may
-    /// name, the over-permissive conditions). What evaluation cannot make sense of counts on the
-    /// safe side and is noted in [`faults`](Self::faults).
+    /// name, the over-permissive conditions). What evaluation does not understand is decided on the
+    /// safe side and noted in [`faults`](Self::faults).
     ///
     /// # Errors
     /// The text is not a policy: not JSON, an unknown or duplicate element, a bad effect, a
@@ -144,10 +144,10 @@ impl Document {
         stored::read(text, kind).map_err(NoPolicy)
     }
 
-    /// What of a stored text evaluation cannot make sense of, statement by statement: an unknown
-    /// operator (a statement that allows never applies, one that denies as if the condition
-    /// held), a principal that can be none (it names nobody), in policies of IAM a statement
-    /// without actions or resources (it never applies).
+    /// What evaluation does not understand in a stored text, statement by statement: an unknown
+    /// operator (a statement that allows never applies, one that denies as if the condition held),
+    /// an invalid principal (it matches nobody), in policies of IAM a statement without actions or
+    /// resources (it never applies).
     pub fn faults(&self) -> &[String] {
         &self.faults
     }
@@ -180,8 +180,8 @@ impl Document {
             .filter_map(|(kind, text)| principal(*kind, text))
     }
 
-    /// Everybody whom a statement names that allows the action, as often as it is there; who is not
-    /// named by NotPrincipal counts as everybody. Conditions are not looked at.
+    /// Every principal in a statement that allows the action, as often as it occurs; NotPrincipal
+    /// counts as everybody. Conditions are ignored.
     pub fn admitted(&self, action: &str) -> impl Iterator<Item = PrincipalRef<'_>> {
         let allows = |statement: &&Statement| {
             statement.effect == Effect::Allow
@@ -267,7 +267,7 @@ pub(crate) fn one_or_many(value: &Json) -> &[Json] {
     }
 }
 
-/// Whether `Action` or `NotAction` is met by an action with its prefix.
+/// Whether `Action` or `NotAction` matches an action with its prefix.
 fn names_action(listed: &Listed<String>, action: &str) -> bool {
     let work = Work::new(u64::MAX);
     let action = action.to_ascii_lowercase();
@@ -332,20 +332,20 @@ pub enum MalformedPolicy {
     /// The same in a trust policy.
     #[error("This policy contains invalid Json")]
     Json,
-    /// IAM takes no version before 2012-10-17, also none by omission.
+    /// IAM does not accept a version before 2012-10-17, nor a missing version.
     #[error("Policy document must be version 2012-10-17 or greater.")]
     Version,
-    /// What IAM's older parser refuses: an effect in the wrong case, a resource with too few
-    /// parts, a date that is none.
+    /// What IAM's older parser refuses: an effect in the wrong case, a resource with too few parts,
+    /// an invalid date.
     #[error("The policy failed legacy parsing")]
     LegacyParsing,
     /// A statement of a key policy names nobody.
     #[error("Policy contains a statement with no principal.")]
     NoPrincipal,
-    /// A key policy names who does not exist or cannot be a principal.
+    /// A key policy names a principal that does not exist or is not valid.
     #[error("Policy contains a statement with one or more invalid principals.")]
     InvalidPrincipals,
-    /// A key policy's statement does not speak of the key.
+    /// A statement of a key policy is not about the key.
     #[error("Policy contains a statement with one or more invalid resources.")]
     InvalidResources,
     /// An identity policy names a principal.
@@ -412,7 +412,7 @@ pub enum MalformedPolicy {
         /// The resource.
         resource: String,
     },
-    /// A resource of IAM that is of no kind.
+    /// A resource of IAM of an unknown kind.
     #[error(
         "IAM resource path must either be \"*\", root, or start with user/, federated-user/, role/, \
          group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, \
@@ -440,7 +440,7 @@ pub enum MalformedPolicy {
         /// The element.
         field: &'static str,
     },
-    /// A trust policy names who does not exist or cannot be a principal.
+    /// A trust policy names a principal that does not exist or is not valid.
     #[error("Invalid principal in policy: \"{word}\":\"{principal}\"")]
     InvalidPrincipal {
         /// `AWS`, `SERVICE` or `FEDERATED`.
@@ -448,10 +448,10 @@ pub enum MalformedPolicy {
         /// The principal.
         principal: String,
     },
-    /// A trust policy names an identity provider by something that is none.
+    /// A trust policy names something that is not an identity provider.
     #[error("Federated principals must be valid domain names or SAML metadata ARNs")]
     Federated,
-    /// A trust policy speaks of actions that do not assume a role.
+    /// A trust policy has actions that do not assume a role.
     #[error("AssumeRole policy may only specify STS AssumeRole actions.")]
     NotAssumeRole,
     /// A resource control policy allows, names somebody, or has NotAction or NotPrincipal.

@@ -1,4 +1,4 @@
-//! The decision: which policies take part for whom, and what they say together.
+//! The decision: which policies apply to whom, and what they decide together.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 //! <https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html>
@@ -21,12 +21,13 @@ use crate::{
     work::{BUDGET, Work},
 };
 
-/// Asks the policies. Pure: the same question has the same answer, and the answer proves nothing.
+/// Evaluates the policies. Pure: the same question has the same answer, and the answer proves
+/// nothing.
 pub fn evaluate(question: &Question<'_>) -> Decision {
     evaluate_blocked(question).0
 }
 
-/// Asks the policies, and for a denial also which kind of policy turned an allow into it: the
+/// Evaluates the policies, and for a denial also which kind of policy turned an allow into it: the
 /// one that the denial names, if without explicit denials and without what service control,
 /// endpoint, boundary and session policies fail to allow the call would have been allowed.
 pub fn evaluate_blocked(question: &Question<'_>) -> (Decision, Option<Layer>) {
@@ -138,8 +139,8 @@ pub(crate) enum Side {
     Own,
     /// Another account's.
     Foreign,
-    /// An account's, and the caller belongs to none: the resource's own side decides alone, and
-    /// the caller is told what strangers are told.
+    /// The resource belongs to an account, and the caller to none: only the resource's own side
+    /// decides, and the caller is told what strangers are told.
     Neither,
 }
 
@@ -167,7 +168,7 @@ struct Sides<'a> {
     missing_guardrail: Option<Layer>,
     /// The strongest grant.
     grant: Option<(Class, &'a str)>,
-    /// Whether the resource has a side of its own that must let the caller in.
+    /// Whether the resource has a policy of its own, which must allow the caller.
     guarded: bool,
     /// Whether boundary and session policies let the caller use what it was given.
     boundary_allows: bool,
@@ -226,7 +227,8 @@ impl<'a> Part<'a> {
         request: &Request<'_>,
     ) {
         for (index, statement) in policy.statements().iter().enumerate() {
-            // Any match denies; among what allows the strongest counts, and of its class the first.
+            // Any match denies; of those that allow, the strongest counts, and of its class the
+            // first.
             let (found, enough) = match statement.effect {
                 Effect::Allow => (&mut self.allowed, Class::Exact),
                 Effect::Deny => (&mut self.denied, Class::Account),
@@ -333,7 +335,7 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// As if boundary and session policies allowed all. A federated user's session without
+    /// As if boundary and session policies allowed everything. A federated user's session without
     /// session policies has no permissions of its own whatever they say.
     fn unblocked(mut self) -> Self {
         self.boundary_allows = true;
@@ -372,7 +374,7 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// What the allows come to, once nothing denies and every guardrail allows.
+    /// The result of the allows, once nothing denies and every guardrail allows.
     fn combine(
         &self,
         caller: &Principal,
@@ -380,7 +382,7 @@ impl<'a> Sides<'a> {
         side: Side,
     ) -> Result<Evidence, Layer> {
         let Some((class, by)) = key_side else {
-            // What needs no side of its own is its account's.
+            // A resource without a policy of its own is decided by its account.
             let own = !self.guarded && side == Side::Own;
             let missing = if own {
                 Layer::Identity
@@ -415,14 +417,14 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// The caller's account's side. `implied`: what an allow rests on that needs no statement.
+    /// The caller's account's side. `implied`: what an allow is based on that needs no statement.
     fn own_side(&self, caller: &Principal, implied: Evidence) -> Result<Evidence, Layer> {
         if caller.is_root() {
             return Ok(implied);
         }
         let evidence = match (self.identity.allowed, caller.kind()) {
             (Some(hit), _) => hit.evidence(),
-            // The root user may do all, so its federated session may do what its session
+            // The root user may do everything, so its federated session may do what its session
             // policies allow.
             (None, PrincipalKind::FederatedUser { issuer: None, .. }) => implied,
             (None, _) => return Err(Layer::Identity),

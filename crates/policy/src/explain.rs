@@ -1,4 +1,4 @@
-//! How a decision comes about, and what would change a denial.
+//! How a decision is reached, and what would change a denial.
 //!
 //! [`explain`] answers the same question as [`crate::evaluate::evaluate`], by the same code: every
 //! statement is compared with the request by the one matcher, which here reports what failed
@@ -38,9 +38,9 @@ use crate::{
 pub struct Inquiry<'a> {
     /// The question. Grants on its resource do not count; `grants` do.
     pub question: &'a Question<'a>,
-    /// The grants on the key that may bear on the question, matching or not.
+    /// The grants on the key that may matter for the question, matching or not.
     pub grants: &'a [Grant],
-    /// What of the request bears on grants.
+    /// The part of the request that matters for grants.
     pub usage: GrantUse<'a>,
 }
 
@@ -60,30 +60,31 @@ pub struct Explanation {
     pub resource: String,
     /// What kind of thing the resource is, as far as the reasons depend on it.
     pub setting: Setting,
-    /// Every policy, in the order in which denials name their kinds; a level of service control
-    /// policies stands for itself.
+    /// Every policy, in the order in which denials name their kinds; each level of service control
+    /// policies is one entry.
     pub layers: Vec<LayerReport>,
     /// Every grant.
     pub grants: Vec<GrantReport>,
     /// What would allow the call, the least first. Empty for an allow, and for a denial that no
     /// policy can change.
     pub suggestions: Vec<Suggestion>,
-    /// What of the policies is valid and probably not what its author meant, if that is known.
+    /// What is valid in the policies, but probably not what their author meant, if that is known.
     pub warnings: Vec<String>,
 }
 
 /// What the reasons of a denial depend on besides policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Whether the resource is of another account than the caller.
+    /// Whether the resource belongs to another account than the caller.
     pub foreign: bool,
-    /// Whether it is of another partition.
+    /// Whether it is in another partition.
     pub other_partition: bool,
-    /// Whether the resource has a policy of its own that must let the caller in.
+    /// Whether the resource has a policy of its own, which must allow the caller.
     pub guarded: bool,
-    /// Whether it has a policy of its own that lets in whom identity policies do not.
+    /// Whether it has a policy of its own, which can allow callers whom identity policies do not
+    /// allow.
     pub shared: bool,
-    /// Whether the call is RetireGrant, on which only grants bear.
+    /// Whether the call is RetireGrant, which only grants decide.
     pub retires: bool,
     /// Whether the caller is an AWS service.
     pub service: bool,
@@ -146,7 +147,7 @@ pub struct StatementReport {
     pub met: Vec<Finding>,
 }
 
-/// An element of a statement with the value that it met.
+/// An element of a statement with the value that it was compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// `Action` or `NotAction`.
@@ -170,7 +171,7 @@ pub enum Finding {
     },
 }
 
-/// What an element lists, and the value it met.
+/// What an element lists, and the value that it was compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// Whether it is the element's `Not…` form.
@@ -207,7 +208,8 @@ pub struct GrantReport {
     pub outcome: Result<Class, Vec<Unmet>>,
 }
 
-/// Explains. Costs many times what a decision does: for people, not for requests.
+/// Explains a decision. This costs many times as much as a decision: it is for people, not for
+/// requests.
 pub fn explain(inquiry: &Inquiry<'_>) -> Explanation {
     let world = World::of(inquiry);
     let mut explanation = world.look();

@@ -90,7 +90,7 @@ pub struct Constraints {
     pub source_arn: Option<String>,
 }
 
-/// What of a request bears on grants.
+/// The part of a request that matters for grants.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrantUse<'a> {
     /// The encryption context, for CreateGrant that of the new grant's constraint.
@@ -106,7 +106,7 @@ pub struct GrantUse<'a> {
     pub new_source_arn: Option<&'a str>,
 }
 
-/// Why a grant does not let the caller do what it asks.
+/// Why a grant does not allow the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unmet {
     /// The grant names somebody else.
@@ -120,7 +120,7 @@ pub enum Unmet {
     /// The caller acts for another resource, or for none.
     SourceArn,
     /// RetireGrant: the caller is neither the retiring principal, nor a grantee that may retire,
-    /// nor of the account that made the grant.
+    /// nor in the account that created the grant.
     Standing,
     /// CreateGrant by this grant would make one that allows more than it.
     Widens,
@@ -190,18 +190,18 @@ impl Grant {
                 }
             }
         }
-        // Who does not act for a resource, as nobody but a service can, does not act for this one.
+        // Only a service can act for a resource; other callers do not act for this one.
         if source_arn.is_some() && source_arn.as_deref() != usage.source_arn {
             unmet.push(Unmet::SourceArn);
         }
     }
 
-    /// Whether a new grant made by this one allows more, as far as the request tells.
+    /// Whether a new grant that is created with this one allows more, as far as the request shows.
     fn is_widened(&self, usage: &GrantUse<'_>) -> bool {
         let more = usage
             .new_operations
             .is_some_and(|new| new.iter().any(|one| !self.operations.contains(one)));
-        // Who holds for exactly these pairs may not pass on what holds for these and others.
+        // A grant for exactly these pairs cannot be used to grant access for these and others.
         let looser = self.constraints.equals.is_some()
             && usage.new_constraint != Some("EncryptionContextEquals");
         let wanted = self.constraints.source_arn.as_deref();

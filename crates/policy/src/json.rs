@@ -5,8 +5,8 @@ pub(crate) mod raw;
 
 use std::fmt::Write as _;
 
-/// How deep values may stand inside each other. The deepest place of a policy, a list of values
-/// under a condition key, is the sixth level.
+/// How deep values may be nested. The deepest place of a policy, a list of values under a condition
+/// key, is the sixth level.
 const MAX_DEPTH: usize = 16;
 
 /// A JSON value as it was written.
@@ -219,7 +219,7 @@ impl Reader<'_> {
     fn code_point(&mut self) -> Option<char> {
         let first = self.unit()?;
         if !(0xd800..0xdc00).contains(&first) {
-            // A lone low surrogate is no char either.
+            // A lone low surrogate is not a char either.
             return char::from_u32(first);
         }
         if !self.eat("\\u") {

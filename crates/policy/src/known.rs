@@ -28,7 +28,7 @@ pub fn alike<'n>(given: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&
         .collect()
 }
 
-/// The condition keys that hold a list, in lower case and in the alphabet's order.
+/// The condition keys with a list of values, in lower case and in alphabetical order.
 pub const MULTIVALUED: &[&str] = &[
     "aws:calledvia",
     "aws:principalorgpaths",
@@ -42,7 +42,7 @@ pub const MULTIVALUED: &[&str] = &[
     "sts:transitivetagkeys",
 ];
 
-/// Whether a condition key, in any case, is known to hold a list.
+/// Whether a condition key, ignoring case, is known to have a list of values.
 pub fn is_multivalued(key: &str) -> bool {
     MULTIVALUED
         .iter()
@@ -61,7 +61,7 @@ pub fn is_service(principal: &str) -> bool {
     named(labels) || general.is_some_and(|(labels, _)| named(labels))
 }
 
-/// What comes before the domain in the principals of services, in the alphabet's order.
+/// What comes before the domain in the principals of services, in alphabetical order.
 const SERVICES: &[&str] = &[
     "a4b",
     "access-analyzer",

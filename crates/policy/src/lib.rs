@@ -1,10 +1,10 @@
 //! AWS policy text to decision: pure, without clock or I/O.
 //!
-//! The road of a policy: [`document::Document::parse`] reads and validates the text when it is
+//! The life of a policy: [`document::Document::parse`] reads and validates the text when it is
 //! stored, [`policy::Policy::compile`] turns it into the form that is evaluated,
-//! [`evaluate::evaluate`] answers a [`request::Question`] from compiled policies alone.
-//! Anybody may ask; only [`permit::Authority`] turns an allow into a [`permit::Permit`], which
-//! the key core demands.
+//! [`evaluate::evaluate`] answers a [`request::Question`] from compiled policies alone. Anybody may
+//! ask; only [`permit::Authority`] turns an allow into a [`permit::Permit`], which the key core
+//! demands.
 //!
 //! [`applying::applying`] lists the statements behind an answer, [`explain::explain`] answers the same question with every reason, and [`case`] puts questions
 //! in lines of JSON, for policies that are tried out before they are stored anywhere.

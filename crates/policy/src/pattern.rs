@@ -1,4 +1,4 @@
-//! Wildcard patterns, matched without backtracking over what a `*` took.
+//! Wildcard patterns, matched without backtracking over what a `*` has matched.
 //!
 //! A pattern is cut at its `*`s. The first and the last segment are at the ends of the text, those
 //! between are each taken where they first occur, which is never worse than later. A segment
@@ -105,7 +105,7 @@ pub(crate) enum Segment {
     Text(Box<str>),
     /// With `?`, at most 64 characters.
     Short(Bits),
-    /// With `?`, longer; none stands for `?`.
+    /// Longer, with `?`; `None` is a `?`.
     Long(Box<[Option<char>]>),
 }
 
@@ -115,14 +115,14 @@ impl Default for Segment {
     }
 }
 
-/// A short segment as bit masks: bit `i` of a character's mask is set if the segment's `i`th
-/// place takes that character.
+/// A short segment as bit masks: bit `i` of a character's mask is set if the segment's `i`th place
+/// matches that character.
 #[derive(Clone, Debug)]
 pub(crate) struct Bits {
     places: Box<[Option<char>]>,
     /// Sorted by character.
     masks: Box<[(char, u64)]>,
-    /// The places of `?`, which take every character.
+    /// The places of `?`, which match every character.
     any: u64,
     /// The last place.
     goal: u64,

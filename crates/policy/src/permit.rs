@@ -15,8 +15,8 @@ use crate::{
 pub struct Authority(());
 
 impl Authority {
-    /// Whoever holds an authority can make permits from policies of its own choice: only the
-    /// pipeline, which has the caller's proven identity and stored policies, may have one.
+    /// An authority can make permits from any policies, so only the pipeline may have one, which
+    /// has the authenticated caller and the stored policies.
     pub fn dangerous_new() -> Self {
         Self(())
     }
@@ -62,26 +62,33 @@ impl<A: Action> Permit<A> {
         self.account
     }
 
-    /// The ARN of what was permitted on; for what is done in an account at large it ends in `:*`.
+    /// The ARN of the resource; for actions on an account as a whole it ends in `:*`.
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// What the permission rests on.
+    /// What the permission is based on.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }
+}
 
-    /// A permit that no policy gave, for tests of what demands one.
-    #[cfg(feature = "assertion")]
-    pub fn assertion_for_tests(caller: &str, account: AccountId, resource: &str) -> Self {
-        Self {
-            caller: caller.into(),
-            account: Some(account),
-            resource: resource.into(),
-            evidence: Evidence::RootUser,
-            action: PhantomData,
-        }
+/// A permit that no policy allowed, for tests of code that needs one.
+///
+/// Not a method: the compiler would suggest it to whoever tries to forge a permit, and the tests of what must not
+/// compile would depend on the features of the build.
+#[cfg(feature = "assertion")]
+pub fn assertion_for_tests<A: Action>(
+    caller: &str,
+    account: AccountId,
+    resource: &str,
+) -> Permit<A> {
+    Permit {
+        caller: caller.into(),
+        account: Some(account),
+        resource: resource.into(),
+        evidence: Evidence::RootUser,
+        action: PhantomData,
     }
 }
 

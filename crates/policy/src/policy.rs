@@ -44,7 +44,7 @@ impl Policy {
         }
     }
 
-    /// Compiles a document. A user or role that `bindings` does not know is nobody.
+    /// Compiles a document. A user or role that is not in `bindings` matches nobody.
     pub fn compile(document: &Document, bindings: &Bindings) -> Self {
         let statements = document
             .statements
@@ -55,9 +55,9 @@ impl Policy {
         Self { statements, source }
     }
 
-    /// Compiles a document and keeps what it was written as, so that explanations can show it;
-    /// `text` is what the document was read from. For policies that are explained, not for those
-    /// kept in memory to be evaluated: it needs several times as much.
+    /// Compiles a document and keeps its source, so that explanations can show it; `text` is what
+    /// the document was read from. For policies that are explained, not for those kept in memory to
+    /// be evaluated: it needs several times as much.
     pub fn compile_with_source(document: &Document, bindings: &Bindings, text: &str) -> Self {
         let mut policy = Self::compile(document, bindings);
         policy.source = Some(Arc::new(PolicySource {
@@ -342,7 +342,7 @@ enum Tail {
 impl Resources {
     fn compile(listed: Option<&Listed<String>>, document: &Document) -> Self {
         let Some(listed) = listed else {
-            // A trust policy speaks of the role that it is attached to. A stored statement of
+            // A trust policy is about the role that it is attached to. A stored statement of
             // another kind without resources has no effect.
             let patterns = match document.kind() {
                 PolicyKind::Trust | PolicyKind::FileSystem => [ResourcePattern::Any].into(),

@@ -1,4 +1,4 @@
-//! Where statements are in the text of a document, for those who are shown what decided.
+//! Where statements are in the text of a document, to show which one decided.
 
 use crate::json::raw;
 

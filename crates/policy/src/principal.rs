@@ -14,7 +14,7 @@ use keyward_types::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How strongly an entry names a caller, weakest first. It decides what the caller needs besides.
+/// How strongly an entry names a caller, weakest first. It decides what else the caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// The caller's account: its identity policies decide.
@@ -52,14 +52,14 @@ pub enum PrincipalRef<'a> {
     },
     /// The ARN of a federated user's session.
     FederatedUser(&'a str),
-    /// The unique id of a user or role, as a stored policy shows one whose bearer is gone. It
-    /// must exist when the document is stored.
+    /// The unique id of a user or role, as a stored policy shows it after its user or role was
+    /// deleted. It must exist when the document is stored.
     Unique(UniqueId),
     /// An AWS service.
     Service(&'a str),
-    /// An identity provider: whoever it vouches for. Only trust policies are ever asked about them.
+    /// An identity provider: everybody with a token of it. Only trust policies have these.
     Federated(&'a str),
-    /// An S3 canonical user; nobody.
+    /// An S3 canonical user, which matches nobody.
     CanonicalUser(&'a str),
 }
 
@@ -238,7 +238,7 @@ enum Matcher {
 }
 
 impl Grantee {
-    /// Compiles one entry. A user or role without binding is nobody.
+    /// Compiles one entry. A user or role without binding matches nobody.
     pub fn compile(principal: &PrincipalRef<'_>, bindings: &Bindings) -> Self {
         Self(match principal {
             PrincipalRef::Everyone => Matcher::Everyone,
@@ -262,7 +262,7 @@ impl Grantee {
             Matcher::Account(partition, account) => {
                 let same = caller.account() == Some(*account)
                     && partition.is_none_or(|partition| partition == caller.partition());
-                // An identity provider is in an account, but those it vouches for are not among the
+                // An identity provider is in an account, but its web identities are not among the
                 // account's principals.
                 (same && !is_outsider(caller)).then_some(Class::Account)
             }
@@ -349,13 +349,13 @@ fn is_named_service(name: &str, wanted: &str) -> bool {
     rest == Some(domain) && Region::parse(region).is_ok()
 }
 
-/// Whether the caller is an AWS service by itself.
+/// Whether the caller is an AWS service on its own behalf.
 pub(crate) fn is_service(caller: &Principal) -> bool {
     matches!(caller.kind(), PrincipalKind::Service { .. })
 }
 
-/// Whether the caller is not an account's principal: a service, somebody whom an identity provider
-/// vouches for, or nobody that is known.
+/// Whether the caller is not an account's principal: a service, a web identity, or an unknown
+/// caller.
 pub(crate) fn is_outsider(caller: &Principal) -> bool {
     matches!(
         caller.kind(),
@@ -381,7 +381,7 @@ pub(crate) fn is_service_linked(caller: &Principal) -> bool {
 /// The principals of a compiled statement.
 #[derive(Clone, Debug)]
 pub(crate) enum Principals {
-    /// The policy kind has no such element: whoever the policy is attached to.
+    /// The policy kind has no such element: it is about the identity that it is attached to.
     Bearer,
     /// `Principal`
     Named(Box<[Grantee]>),
@@ -397,7 +397,7 @@ impl Principals {
             Self::Bearer => Some(Class::Exact),
             Self::Named(entries) => entries.iter().filter_map(|e| e.reaches(caller)).max(),
             Self::Not(entries) => {
-                // AWS documents that NotPrincipal with Deny always hits who has a boundary.
+                // AWS documents that NotPrincipal with Deny always denies callers with a boundary.
                 let hit = (denies && bounded) || !is_excepted(entries, caller);
                 hit.then_some(Class::Exact)
             }

@@ -1,4 +1,4 @@
-//! A policy with principals at rest: a key policy or a role's trust policy.
+//! A stored policy with principals: a key policy or a role's trust policy.
 
 use serde::{Deserialize, Serialize};
 

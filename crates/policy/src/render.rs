@@ -9,8 +9,8 @@ use crate::{
     principal::{Bindings, PrincipalRef},
 };
 
-/// Renders a stored document. `arn_of` answers the ARN that a unique id has today, none if its
-/// bearer is gone: then the id itself is shown. Bare account ids become the account's ARN in
+/// Renders a stored document. `arn_of` returns the ARN that a unique id has today, or `None` if it
+/// was deleted: then the id itself is shown. Bare account ids become the account's ARN in
 /// `partition`.
 pub fn for_display(
     document: &Document,

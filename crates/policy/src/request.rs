@@ -22,15 +22,15 @@ pub struct Question<'a> {
     pub resource: Resource<'a>,
     /// The values of condition keys and policy variables.
     pub context: &'a dyn Attributes,
-    /// The policies that take part, but the resource's own, which is in `resource`.
+    /// The policies that take part, except for the resource's own, which is in `resource`.
     pub policies: Policies<'a>,
 }
 
-/// The policies that take part besides the resource's own.
+/// The policies that take part, except for the resource's own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policies<'a> {
     /// The caller's identity policies: for a user its own and its groups', for a session its
-    /// role's, for a federated user those of the user who made it.
+    /// role's, for a federated user those of the user who created it.
     pub identity: &'a [Attached<'a>],
     /// The permissions boundary of the user or role.
     pub boundary: Option<Attached<'a>>,
@@ -46,7 +46,7 @@ pub struct Policies<'a> {
     pub endpoint: Option<Attached<'a>>,
 }
 
-/// A policy with what it is called, for evidence and denials.
+/// A policy with its name, for evidence and denials.
 #[derive(Clone, Copy, Debug)]
 pub struct Attached<'a> {
     /// The compiled policy.
@@ -89,8 +89,8 @@ pub struct Resource<'a> {
 pub(crate) enum Guard<'a> {
     /// Nothing: identity policies of the same account decide alone.
     Identity,
-    /// A resource policy beside the identity policies: within the account either lets in, and both
-    /// can deny.
+    /// A resource policy in addition to identity policies: within the account, either of them can
+    /// allow, and both can deny.
     Either { policy: &'a Policy },
     /// A resource policy and grants. Without a policy only grants let anybody in.
     Policy {
@@ -120,9 +120,9 @@ impl<'a> Resource<'a> {
         Self::guarded(arn, partition, account, None)
     }
 
-    /// A resource with a policy of its own that must let the caller in, such as a role with its
-    /// trust policy; without the policy, only grants do (`kms:RetireGrant`, for which a key
-    /// policy has no effect).
+    /// A resource with a policy of its own that must allow the caller, such as a role with its
+    /// trust policy; without the policy, only grants can allow it (`kms:RetireGrant`, for which a
+    /// key policy has no effect).
     pub fn guarded(
         arn: &'a str,
         partition: Partition,
@@ -143,8 +143,8 @@ impl<'a> Resource<'a> {
         }
     }
 
-    /// A resource with a policy that lets others in beside those whom identity policies of its account
-    /// let in, such as a file system.
+    /// A resource with a policy that can allow callers in addition to those whom identity policies of
+    /// its account allow, such as a file system.
     ///
     /// <https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html>
     pub fn shared(

@@ -25,7 +25,7 @@ enum Piece {
     Variable {
         /// The condition key in lower case.
         key: String,
-        /// What stands in for an absent key.
+        /// The default for an absent key.
         default: Option<String>,
     },
 }
@@ -71,7 +71,7 @@ impl Template {
         scope.work.charge(out.len()).then_some(out)
     }
 
-    /// The pattern: what was substituted stands for itself, also `*` and `?`. `None` if a variable
+    /// The pattern: substituted text matches literally, including `*` and `?`. `None` if a variable
     /// has no value.
     pub(crate) fn pattern(&self, scope: &Scope<'_>) -> Option<Vec<Token>> {
         let mut out = Vec::new();
@@ -176,7 +176,7 @@ fn resolve(
         Values::One(value) => take(&value),
         Values::Absent => take(default?),
         Values::Many(values) if values.is_empty() => take(default?),
-        // A multivalued key has no one value to stand for it.
+        // A multivalued key has no single value to substitute.
         Values::Many(_) | Values::Clash(_) => return None,
     }
     Some(())

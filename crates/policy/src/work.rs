@@ -1,4 +1,4 @@
-//! The budget of one decision: what policies may cost at most, whoever wrote them.
+//! The budget of one decision: the most that evaluating policies may cost, whoever wrote them.
 
 use std::cell::Cell;
 
@@ -7,8 +7,8 @@ use std::cell::Cell;
 /// some hundred thousand.
 pub(crate) const BUDGET: u64 = 1 << 20;
 
-/// What is left of the budget. Once it is gone every further charge fails, and the decision
-/// denies whatever was found meanwhile.
+/// What is left of the budget. Once it is used up, every further charge fails, and the decision is
+/// a denial whatever was found before.
 #[derive(Debug)]
 pub(crate) struct Work {
     left: Cell<u64>,

@@ -62,7 +62,7 @@ impl AccountId {
         &self.0
     }
 
-    /// The id as a number below 10^12, the form that stands inside access key ids.
+    /// The id as a number below 10^12, as it is encoded in access key ids.
     pub fn number(&self) -> u64 {
         self.0
             .bytes()

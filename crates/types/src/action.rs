@@ -1,10 +1,10 @@
-//! Action markers: one type per action that a permit can be for. Here are those of KMS for which the key
-//! core demands permits. All others are declared where an operation asks for them: an operation is the
+//! Action markers: one type per action that a permit can be for. These are the ones of KMS for which the
+//! key core needs permits. All others are declared where an operation requests them: an operation is the
 //! marker of its own action ([`action!`](crate::action!)), and what several operations ask for has a
 //! type of its own ([`actions!`](crate::actions!)).
 //!
-//! A marker only is in `Permit<action::Encrypt>`, so that a permit for one action does not compile
-//! where one for another is wanted.
+//! A marker is used only as in `Permit<action::Encrypt>`, so that a permit for one action does not
+//! compile where one for another is needed.
 
 /// An action of a service, such as `kms:Encrypt`.
 pub trait Action: Send + Sync + 'static {

@@ -19,7 +19,7 @@ pub enum AliasNameError {
     /// It does not start with `alias/`.
     #[error("an alias name starts with `alias/`")]
     Prefix,
-    /// Wrong length or a character that alias names do not have.
+    /// The length is wrong, or a character is not allowed in alias names.
     #[error("an alias name has 1 to 256 characters of [a-zA-Z0-9:/_-]")]
     Shape,
 }

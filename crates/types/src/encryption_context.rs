@@ -29,7 +29,7 @@ impl From<EncryptionContext> for Vec<(String, String)> {
     }
 }
 
-/// Why pairs are no encryption context.
+/// Why pairs are not an encryption context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncryptionContextError {
     /// The canonical form would exceed [`MAX_CONTEXT_BYTES`].

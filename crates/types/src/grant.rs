@@ -13,7 +13,7 @@ use crate::key_spec::{KeySpec, KeyUsage};
 #[serde(try_from = "String", into = "String")]
 pub struct GrantId(Box<str>);
 
-/// The text has not the shape of a grant id.
+/// The text does not have the form of a grant id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a grant id is 64 lower-case hexadecimal digits")]
 pub struct GrantIdError;
@@ -154,8 +154,8 @@ impl GrantOperation {
         }
     }
 
-    /// Whether the constraints on the encryption context hold for the operation. The others have
-    /// no context, or show and end nothing but what the grantee may know and end anyway.
+    /// Whether the constraints on the encryption context hold for the operation. The others have no
+    /// context, or only show or end what the grantee may see and end anyway.
     pub fn is_constrained_by_context(self) -> bool {
         match self {
             Self::DescribeKey | Self::RetireGrant => false,
@@ -221,7 +221,7 @@ impl GrantOperations {
             .fold(0, |bits, (place, _)| bits | 1_u32 << place)
     }
 
-    /// The operations of that number; `None` if a bit stands for no operation.
+    /// The operations of that number; `None` if a bit is not that of an operation.
     pub fn from_bits(bits: u32) -> Option<Self> {
         let all = (0..).zip(GrantOperation::ALL.iter().copied());
         let found = all.filter(|(place, _)| bits & 1_u32 << *place != 0);

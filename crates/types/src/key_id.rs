@@ -19,7 +19,7 @@ use crate::{account::AccountId, partition::Partition, region::Region};
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(ArrayString<36>);
 
-/// The text has not a valid key id.
+/// The text is not a valid key id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid key id")]
 pub struct KeyIdError;
@@ -79,7 +79,7 @@ impl From<KeyId> for String {
 }
 
 /// The ARN of a KMS key, with its text at hand since every answer and every decision needs it.
-/// Clones share one allocation, since a request hands it from step to step.
+/// Clones share one allocation, since a request passes it from step to step.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyArn(Arc<Parts>);
 

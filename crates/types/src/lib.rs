@@ -1,8 +1,8 @@
 //! The vocabulary of Keyward: newtypes that parse, and nothing else.
 //!
-//! Nothing here does I/O, reads a clock or knows a policy. Every type that comes from outside
-//! has a `parse` that bounds its length and its characters, so that below the edge there is no
-//! `&str` that means a key, an account or a Region.
+//! Nothing here does I/O, reads a clock or knows policies. Every type that comes from outside has a
+//! `parse` that bounds its length and its characters, so that inside there is no `&str` for a key,
+//! an account or a Region.
 #![forbid(unsafe_code)]
 
 pub mod account;

@@ -1,4 +1,5 @@
-//! The ids of AWS Organizations: `o-…`, `r-…`, `ou-…`, `p-…` and `car-…`, and what they make up.
+//! The ids of AWS Organizations: `o-…`, `r-…`, `ou-…`, `p-…` and `car-…`, and what consists of
+//! them.
 //!
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/Welcome.html>
 
@@ -11,7 +12,7 @@ use crate::account::AccountId;
 /// The letters and digits that minted ids consist of.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
 
-/// The text has not the shape of the id.
+/// The text does not have the form of the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of AWS Organizations of that kind")]
 pub struct OrganizationIdError;
@@ -37,7 +38,7 @@ macro_rules! ids {
             /// Reads an id of this kind.
             ///
             /// # Errors
-            /// When the text has not its shape.
+            /// When the text does not have that form.
             pub fn parse(text: &str) -> Result<Self, OrganizationIdError> {
                 let legal: fn(&str) -> bool = $legal;
                 if legal(text) {
@@ -138,7 +139,7 @@ impl CreateAccountRequestId {
     }
 }
 
-/// What accounts and organizational units stand below.
+/// The parent of accounts and organizational units.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Parent {
@@ -206,7 +207,7 @@ impl PolicyTarget {
     /// Reads the id of a root, organizational unit or account.
     ///
     /// # Errors
-    /// When it is none of them.
+    /// When it is not one of them.
     pub fn parse(text: &str) -> Result<Self, OrganizationIdError> {
         match AccountId::parse(text) {
             Ok(account) => Ok(Self::Account(account)),

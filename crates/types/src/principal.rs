@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt};
 
 use crate::{account::AccountId, partition::Partition, unique_id::UniqueId};
 
-/// The account that CloudTrail names for whoever has no credentials.
+/// The account that CloudTrail shows for a caller without credentials.
 pub const ANONYMOUS_ACCOUNT: &str = "ANONYMOUS_PRINCIPAL";
 
 /// Who makes a request: an identity with the ARNs that policies and answers show for it.
@@ -19,7 +19,7 @@ pub struct Principal {
     principal_arn: Box<str>,
 }
 
-/// The kinds of identity, each with what only it has.
+/// The kinds of identity, each with its own data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrincipalKind {
     /// The account's root user.
@@ -49,7 +49,7 @@ pub enum PrincipalKind {
         /// The unique id of the user that made it; `None` if the root user did.
         issuer: Option<UniqueId>,
     },
-    /// Somebody whom an identity provider vouches for, and who has no session yet.
+    /// A web identity that has no session yet.
     WebIdentity {
         /// The ARN of the account's provider.
         provider: String,
@@ -130,8 +130,8 @@ impl Principal {
         Self::new(partition, account, kind, arn.clone(), arn)
     }
 
-    /// Somebody whom an identity provider of that account vouches for. `arn` is how the trail names
-    /// them, since AWS has no ARN for them: provider, audience and subject.
+    /// A web identity of an identity provider of that account. `arn` is how the trail names them,
+    /// since AWS has no ARN for them: provider, audience and subject.
     pub fn web_identity(
         partition: Partition,
         account: AccountId,

@@ -1,7 +1,7 @@
 //! AWS Regions and the partition each belongs to.
 //!
-//! The table is AWS's own list as the SDKs know it (`partitions.json` of botocore); a test of
-//! the real clients holds the two against each other.
+//! The table is AWS's own list as the SDKs know it (`partitions.json` of botocore); a test with the
+//! real clients compares the two.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct Region(u8);
 #[error("no AWS partition has a Region of that name")]
 pub struct RegionError;
 
-/// Every Region with its partition, in the alphabet's order.
+/// Every Region with its partition, in alphabetical order.
 pub const REGIONS: &[(&str, Partition)] = &[
     ("af-south-1", Partition::Aws),
     ("ap-east-1", Partition::Aws),

@@ -10,7 +10,7 @@ pub const MAX_TAGS: usize = 50;
 /// The most characters of a source identity.
 pub const MAX_SOURCE_IDENTITY: usize = 256;
 
-/// Whether all of the text is of `[\w+=,.@-]`.
+/// Whether all characters of the text are in `[\w+=,.@-]`.
 pub fn is_name(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     text.chars().all(legal)
@@ -34,7 +34,7 @@ pub fn are_tags(tags: &[Tag]) -> bool {
     tags.len() <= MAX_TAGS && tags.iter().all(legal) && !has_duplicate_keys(tags)
 }
 
-/// Whether two keys are the same but for case.
+/// Whether two keys are the same, ignoring case.
 pub fn has_duplicate_keys(tags: &[Tag]) -> bool {
     let lower: Vec<String> = tags.iter().map(|tag| tag.key.to_lowercase()).collect();
     let twice = |(index, key): (usize, &String)| lower.iter().take(index).any(|k| k == key);

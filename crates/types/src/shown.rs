@@ -1,7 +1,7 @@
 //! Text of strangers on a terminal. An image, the manifest of a copy, a stream or an answer may say anything, and nothing
-//! has been authenticated by the time at which a command shows it: a terminal must not obey it.
+//! has been authenticated by the time at which a command shows it: a terminal must not interpret it.
 //!
-//! What is not shown as it is becomes `\u001b`, as in JSON: what is JSON stays the same JSON.
+//! Such a character becomes `\u001b`, as in JSON, so that JSON stays the same JSON.
 
 use std::{
     error::Error,

@@ -1,4 +1,4 @@
-//! The ids of agents, which keep volumes on other machines, and of what they keep.
+//! The ids of agents, which store volumes on other machines, and of what they store.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The most characters of an id.
 pub const MAX_ID: usize = 64;
 
-/// The text has not the shape of the id.
+/// The text does not have the form of the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of an agent, a token or a volume")]
 pub struct StorageIdError;
@@ -46,7 +46,7 @@ macro_rules! ids {
             /// Reads an id of this kind.
             ///
             /// # Errors
-            /// When the text has not its shape.
+            /// When the text does not have that form.
             pub fn parse(text: &str) -> Result<Self, StorageIdError> {
                 if has_shape(text, $prefix) {
                     Ok(Self(text.into()))

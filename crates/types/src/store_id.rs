@@ -1,12 +1,12 @@
-//! Store ids: 16 random bytes, drawn once when a store is made.
+//! Store ids: 16 random bytes, drawn once when a store is created.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The id of a store. It is bound into everything that is sealed or wrapped in the store and into
-/// its audit trail, so that nothing of one store passes for another's, not even under the same root
-/// key. It is not a secret.
+/// its audit trail, so that nothing of one store is accepted in another one, not even under the
+/// same root key. It is not a secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct StoreId([u8; 16]);

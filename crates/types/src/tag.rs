@@ -12,7 +12,8 @@ pub struct Tag {
     pub value: String,
 }
 
-/// Whether all of the text is of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, as tags are in IAM and STS.
+/// Whether all characters of the text are in `[\p{L}\p{Z}\p{N}_.:/=+\-@]`, as tags are in IAM and
+/// STS.
 pub fn is_tag_text(text: &str) -> bool {
     let space = |c: char| c.is_whitespace() && !c.is_control();
     let legal = |c: char| c.is_alphanumeric() || space(c) || "_.:/=+-@".contains(c);

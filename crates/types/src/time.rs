@@ -70,8 +70,8 @@ impl Timestamp {
         ])
     }
 
-    /// `Aug 10, 2022, 10:38:27 PM`: UTC to the second, as CloudTrail writes the dates inside of
-    /// what a call answered.
+    /// `Aug 10, 2022, 10:38:27 PM`: UTC to the second, as CloudTrail writes dates inside of
+    /// `responseElements`.
     pub fn in_words(self) -> String {
         const MONTHS: [&str; 12] = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

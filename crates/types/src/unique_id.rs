@@ -38,14 +38,14 @@ impl UniqueIdKind {
     }
 }
 
-/// A unique id: four letters for the kind and more after them; those that Keyward mints have 17 of
-/// `A–Z2–7`. It is never used again, so a principal created again under an old name does not
-/// inherit what names the old one.
+/// A unique id: four letters for the kind and more after them; those that Keyward creates have 17
+/// of `A–Z2–7`. It is never used again, so a principal that is created again under an old name does
+/// not inherit the permissions of the old one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UniqueId(Box<str>);
 
-/// The text has not the shape of a unique id.
+/// The text does not have the form of a unique id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a unique id is 16 to 128 characters of A-Z and 0-9, the first A")]
 pub struct UniqueIdError;
@@ -122,13 +122,13 @@ impl From<UniqueId> for String {
     }
 }
 
-/// An access key id: what a signature's credential begins with. Ids that Keyward mints have 20
+/// An access key id: what a signature's credential begins with. Ids that Keyward creates have 20
 /// characters; those chosen at first start have 4 to 128 of `[A-Za-z0-9_-]`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccessKeyId(Box<str>);
 
-/// The text has not the shape of an access key id.
+/// The text does not have the form of an access key id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an access key id has 4 to 128 characters of [A-Za-z0-9_-]")]
 pub struct AccessKeyIdError;

@@ -85,7 +85,7 @@ pub const SQS: &ActingService = &service("sqs", Some("sqs"), "SQS");
 /// AWS Systems Manager.
 pub const SYSTEMS_MANAGER: &ActingService = &service("ssm", Some("ssm"), "AWS Systems Manager");
 
-/// The services that can be given credentials, in the alphabet's order.
+/// The services that can be given credentials, in alphabetical order.
 pub const SERVICES: &[ActingService] = &[
     *ATHENA,
     *BACKUP,

@@ -1,9 +1,9 @@
 //! The virtual private clouds that the operator configures: subnets with the addresses in them, and security
-//! groups with the networks whose clients they let in. Keyward runs no network: an address of a subnet is one
+//! groups with the networks whose clients they allow. Keyward runs no network: an address of a subnet is one
 //! that the machines of agents have.
 //!
-//! In every Region there is a subnet from the start, with loopback addresses, and a security group that lets
-//! in whoever reaches an address.
+//! In every Region there is a subnet from the start, with loopback addresses, and a security group that
+//! allows everybody who reaches an address.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -40,7 +40,7 @@ pub struct SecurityGroup {
     pub id: String,
     /// The virtual private cloud that it is in.
     pub vpc: String,
-    /// The networks whose clients it lets in.
+    /// The networks whose clients it allows.
     pub ingress: Vec<Network>,
     /// Whether mount targets have it for which none is named.
     pub is_default: bool,
@@ -96,7 +96,7 @@ const LOOPBACK: Network = Network::v4(Ipv4Addr::new(127, 0, 0, 0), 24);
 const EVERYWHERE: Network = Network::v4(Ipv4Addr::UNSPECIFIED, 0);
 
 impl Vpcs {
-    /// What was configured; whoever read it has checked it.
+    /// What was configured; it was checked when it was read.
     pub fn new(subnets: Vec<Subnet>, groups: Vec<SecurityGroup>) -> Self {
         Self { subnets, groups }
     }
@@ -143,15 +143,15 @@ impl Vpcs {
         }
     }
 
-    /// The security group of those for whom none is named in a virtual private cloud.
+    /// The security group of a virtual private cloud for mount targets that do not name one.
     pub fn default_group(&self, vpc: &str) -> &str {
         let mut groups = self.groups.iter();
         let own = groups.find(|group| group.vpc == vpc && group.is_default);
         own.map_or(DEFAULT_GROUP, |group| &group.id)
     }
 
-    /// The networks whose clients these security groups let in together. One that is not configured any more
-    /// lets nobody in.
+    /// The networks whose clients these security groups allow together. One that is not configured any more
+    /// allows nobody.
     pub fn ingress(&self, groups: &[String]) -> Vec<Network> {
         let mut networks = Vec::new();
         for id in groups {
@@ -178,8 +178,8 @@ pub fn region_of(zone: &str) -> Option<&str> {
     is_zone.then_some(region)
 }
 
-/// What AWS calls an Availability Zone whoever looks at it, such as `use1-az1` for `us-east-1a`. Here the letters
-/// mean the same to every account.
+/// AWS's id of an Availability Zone, which is the same for every account, such as `use1-az1` for `us-east-1a`.
+/// Here the letters are the same for every account, too.
 pub fn zone_id(zone: &str) -> Option<String> {
     let region = region_of(zone)?;
     let letter = zone.bytes().last()?;

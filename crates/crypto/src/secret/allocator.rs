@@ -1,6 +1,7 @@
-//! An allocator that wipes what it takes back, while a secret passes through code that does not.
+//! An allocator that wipes memory when it is freed, while a secret passes through code that does
+//! not wipe it.
 //!
-//! A library for TLS or HTTP copies what it receives through buffers of its own, and gives them back as they are.
+//! A library for TLS or HTTP copies what it receives through buffers of its own, and frees them without wiping.
 #![expect(
     unsafe_code,
     reason = "an allocator can only be written in unsafe code"
@@ -23,7 +24,8 @@ static RUNNING: AtomicUsize = AtomicUsize::new(0);
 #[derive(Debug)]
 pub struct Wiping<A>(pub A);
 
-/// Runs a function. Memory that any thread gives back meanwhile is wiped, if the program has [`Wiping`].
+/// Runs a function. Memory that any thread frees in the meantime is wiped, if the program uses
+/// [`Wiping`].
 pub fn wiping<T>(run: impl FnOnce() -> T) -> T {
     struct Running;
     impl Drop for Running {
@@ -57,7 +59,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Wiping<A> {
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if is_wiping() {
             let bytes = pointer.cast::<MaybeUninit<u8>>();
-            // SAFETY: the caller gives so many bytes back, which nobody else uses any more.
+            // SAFETY: the caller frees so many bytes, which nobody else uses any more.
             unsafe { slice::from_raw_parts_mut(bytes, layout.size()) }.zeroize();
         }
         // SAFETY: the caller's promise.

@@ -1,5 +1,5 @@
-//! The arena: one region of locked, undumpable memory, sized at start, in which every long-lived
-//! secret stands. Its size bounds how much opened key material there is.
+//! The arena: one region of locked, undumpable memory, sized at the start, which holds every
+//! long-lived secret. Its size bounds how much opened key material there is.
 
 use std::{
     fmt,
@@ -68,7 +68,8 @@ impl Arena {
     /// Maps and locks an arena of at least `bytes` bytes.
     ///
     /// # Errors
-    /// When there is no memory. That it cannot be locked is no error but is in the report.
+    /// When there is no memory. If it cannot be locked, that is not an error, but the report says
+    /// so.
     pub fn new(bytes: usize) -> Result<(Self, ArenaReport), ArenaError> {
         let slots = bytes.div_ceil(SLOT_BYTES).max(1);
         let bytes = slots * SLOT_BYTES;
@@ -105,7 +106,7 @@ impl Arena {
     /// Moves a secret into the arena.
     ///
     /// # Errors
-    /// When there is no room; the secret is wiped all the same.
+    /// When there is no room; the secret is wiped in any case.
     pub fn store(&self, secret: &SecretBytes) -> Result<ArenaSecret, ArenaFull> {
         self.store_bytes(secret.expose())
     }
@@ -177,7 +178,7 @@ impl Free {
         let mut run = 0;
         let mut slot = from;
         while slot < to {
-            // A full word of 64 taken slots is passed over at once.
+            // A full word of 64 used slots is skipped at once.
             if slot.is_multiple_of(64) && self.taken.get(slot / 64) == Some(&u64::MAX) {
                 run = 0;
                 slot += 64;

@@ -63,7 +63,7 @@ impl Pages {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(offset), length) }
     }
 
-    /// Writes to a range that the caller alone owns and has lent to nobody.
+    /// Writes to a range that only the caller owns and that nobody borrows.
     pub(super) fn write(&self, offset: usize, bytes: &[u8]) {
         assert!(
             offset

@@ -14,8 +14,8 @@ use crate::{
 /// Why the ring refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// The permit is for another key, or the duty is none any more: a mistake of ours or a race
-    /// that a worker lost, never a fault of the caller's.
+    /// The permit is for another key, or the duty no longer exists: a bug, or a race that a worker
+    /// lost, never a fault of the caller.
     #[error("a permit for another resource was presented")]
     WrongPermit,
     /// The key's state does not allow it.
@@ -67,7 +67,7 @@ pub enum RingError {
     /// No backend of this server has keys like that.
     #[error("{0} is not supported")]
     Unsupported(Unsupported),
-    /// Whoever holds the key's material cannot be reached.
+    /// The holder of the key's material cannot be reached.
     #[error("the key's backend cannot be reached")]
     Unreachable,
 }

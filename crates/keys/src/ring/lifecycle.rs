@@ -1,4 +1,4 @@
-//! Changes of a key's state and of what belongs to the key: record in, new record out.
+//! Changes of a key's state and data: a record goes in, a new record comes out.
 
 use keyward_policy::{permit::Permit, record::PolicyRecord};
 use keyward_types::{
@@ -121,7 +121,7 @@ impl Ring {
         })
     }
 
-    /// Removes the tags of these keys; those that are not there are passed over.
+    /// Removes the tags with these keys; those that do not exist are ignored.
     ///
     /// # Errors
     /// When the state does not allow it.
@@ -166,7 +166,7 @@ impl Ring {
         })
     }
 
-    /// Takes an alias's name from one key and gives it to another.
+    /// Moves an alias from one key to another.
     ///
     /// # Errors
     /// When the new key's state does not allow it.
@@ -216,8 +216,8 @@ impl Ring {
 
     /// Destroys the key's material for ever. What is left names the aliases that go with it.
     ///
-    /// It is waited for as the other uses of material are: a backend that holds it elsewhere has to be
-    /// asked.
+    /// This is asynchronous like the other uses of material, since a backend that holds it elsewhere
+    /// has to be asked.
     ///
     /// # Errors
     /// When the duty is another key's, or the key as it is now does not owe it: its deletion may

@@ -1,4 +1,5 @@
-//! Rotation: new material for the same key; what older material made still opens.
+//! Rotation: new material for the same key; what was encrypted with older material can still be
+//! decrypted.
 
 use keyward_policy::permit::Permit;
 use keyward_types::{action, key_spec::RotationType, time::Timestamp};

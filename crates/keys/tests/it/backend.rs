@@ -20,7 +20,7 @@ use keyward_keys::{
     record::MaterialRecord,
     ring::{KeyKind, NewKey, Ring, RingError, Unsupported},
 };
-use keyward_policy::{permit::Permit, record::PolicyRecord};
+use keyward_policy::{permit::assertion_for_tests, record::PolicyRecord};
 use keyward_types::{
     action,
     encryption_context::EncryptionContext,
@@ -106,7 +106,7 @@ fn wait<T>(work: impl Future<Output = T>) -> (T, usize) {
 
 fn create(world: &World, ring: &Ring, origin: Origin) -> (Result<Key, RingError>, usize) {
     let place = format!("arn:aws:kms:{}:{}:*", region(), account());
-    let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account(), &place);
+    let permit = assertion_for_tests::<action::CreateKey>(CALLER, account(), &place);
     let new = NewKey {
         kind: KeyKind {
             origin,

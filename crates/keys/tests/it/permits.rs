@@ -7,7 +7,10 @@ use keyward_keys::{
     key::Key,
     ring::{KeyKind, NewKey, RingError},
 };
-use keyward_policy::{permit::Permit, record::PolicyRecord};
+use keyward_policy::{
+    permit::{Permit, assertion_for_tests},
+    record::PolicyRecord,
+};
 use keyward_types::{
     action::{self, Action},
     alias::AliasName,
@@ -122,7 +125,7 @@ fn a_key_is_made_only_with_a_permit_for_its_account_and_region() {
         "arn:aws:kms:us-east-1:444455556666:*",
         "arn:aws-cn:kms:us-east-1:111122223333:*",
     ] {
-        let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account(), place);
+        let permit = assertion_for_tests::<action::CreateKey>(CALLER, account(), place);
         let policy = PolicyRecord::unbound("{}".to_owned());
         let new = NewKey {
             kind: KeyKind::SYMMETRIC,

@@ -16,7 +16,10 @@ use keyward_keys::{
     ring::{KeyKind, NewKey, Ring, RingError},
     root_key::{RootKey, StoreRoot},
 };
-use keyward_policy::{permit::Permit, record::PolicyRecord};
+use keyward_policy::{
+    permit::{Permit, assertion_for_tests},
+    record::PolicyRecord,
+};
 use keyward_types::{
     account::AccountId,
     action::{self, Action},
@@ -52,7 +55,7 @@ pub fn region() -> Region {
 }
 
 pub fn permit<A: Action>(arn: &KeyArn) -> Permit<A> {
-    Permit::assertion_for_tests(CALLER, account(), arn.as_str())
+    assertion_for_tests(CALLER, account(), arn.as_str())
 }
 
 pub fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
@@ -96,7 +99,7 @@ impl World {
     pub fn create_in(&self, domain: &Arc<DomainKey>) -> Key {
         let (region, account) = (domain.region(), domain.account());
         let place = format!("arn:{}:kms:{region}:{account}:*", region.partition());
-        let permit = Permit::<action::CreateKey>::assertion_for_tests(CALLER, account, &place);
+        let permit = assertion_for_tests::<action::CreateKey>(CALLER, account, &place);
         let policy = PolicyRecord::unbound("{}".to_owned());
         let new = NewKey {
             kind: KeyKind::SYMMETRIC,

@@ -15,18 +15,18 @@ pub struct CaseAnswer {
     pub decision: Option<DecisionType>,
     /// The kind of policy that turned an allow into a denial.
     pub blocked_by: Option<&'static str>,
-    /// What the decision rests on.
+    /// What the decision is based on.
     pub by: Option<By>,
-    /// What is wrong with the case or its policies. With a decision: what is wrong was left to
-    /// the safe side.
+    /// What is wrong with the case or its policies. If there is a decision, it was made on the safe
+    /// side.
     pub errors: Vec<String>,
-    /// What of the policies is valid and probably not what its author meant.
+    /// What is valid in the policies, but probably not what their author meant.
     pub warnings: Vec<String>,
     /// What the case expects.
     pub expected: Option<DecisionType>,
 }
 
-/// What a decision rests on.
+/// What a decision is based on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct By {
     /// The policy's or grant's place in the case, such as `identityPolicies[0]`.
@@ -38,7 +38,7 @@ pub struct By {
 }
 
 impl By {
-    /// What an allow rests on; `None` for a root user where no policy is needed.
+    /// What an allow is based on; `None` for a root user where no policy is needed.
     pub(super) fn evidence(evidence: &Evidence) -> Option<Self> {
         match evidence {
             Evidence::Statement(statement) => Some(Self::statement(statement)),

@@ -13,7 +13,7 @@ use crate::{
     principal::general_name,
 };
 
-/// What the names of an encryption context's pairs stand after.
+/// The prefix of the names of an encryption context's pairs.
 const PAIR: &str = "kms:EncryptionContext:";
 const REQUEST_TAG: &str = "aws:RequestTag/";
 
@@ -201,7 +201,7 @@ fn after<'t>(name: &'t str, prefix: &str) -> Option<&'t str> {
     head.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// What of a case's context bears on grants; [`Self::usage`] lends it.
+/// The part of a case's context that matters for grants; [`Self::usage`] lends it.
 pub(super) struct GrantContext<'a> {
     pairs: Vec<(String, String)>,
     source_arn: Option<&'a str>,

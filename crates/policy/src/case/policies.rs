@@ -20,7 +20,7 @@ use crate::{
 /// a few times as much.
 const MOST_TEXT: usize = 8 << 20;
 
-/// A compiled policy, and what of it counts on the safe side.
+/// A compiled policy, and the parts of it that are decided on the safe side.
 #[derive(Debug)]
 struct Compiled {
     policy: Policy,
@@ -38,7 +38,7 @@ pub(super) struct Cache {
     bound: HashMap<String, Rc<Compiled>>,
     ids: HashMap<Box<str>, UniqueId>,
     text: usize,
-    /// Whether what a policy was written as is kept, for explanations.
+    /// Whether the text of a policy is kept, for explanations.
     keeps_sources: bool,
 }
 
@@ -70,8 +70,8 @@ impl Cache {
         }
     }
 
-    /// Forgets everything if it has become too much. Not to be called while a case is decided:
-    /// its stand-in ids must be those of its policies.
+    /// Forgets everything if it has grown too large. Not to be called while a case is decided: its
+    /// stand-in ids must be those of its policies.
     pub(super) fn make_room(&mut self) {
         if self.text > MOST_TEXT {
             *self = Self::default();
@@ -176,7 +176,7 @@ pub(super) struct Assembled {
     pub(super) grants: Vec<Grant>,
     /// What of the policies counts on the safe side, and where.
     pub(super) faults: Vec<String>,
-    /// What of them is probably not what its author meant, and where.
+    /// What in them is probably not what their author meant, and where.
     pub(super) warnings: Vec<String>,
 }
 
@@ -256,7 +256,7 @@ impl Assembled {
         self.own.as_ref().map(|compiled| &compiled.policy)
     }
 
-    /// The grants that let the caller do what the case asks.
+    /// The grants that allow what the case is about.
     pub(super) fn matching_grants(
         &self,
         case: &Case<'_>,

@@ -1,4 +1,4 @@
-//! Who a case says is asking.
+//! The caller of a case.
 
 use keyward_types::{
     account::AccountId,
@@ -35,18 +35,18 @@ pub(super) enum Identity {
     Anonymous,
 }
 
-/// Who made a federated user's session.
+/// Who created a federated user's session.
 #[derive(Clone, Debug)]
 pub(super) enum Issuer {
     Root,
     User {
-        /// None if the case does not say who it was.
+        /// `None` if the case does not say who that was.
         arn: Option<String>,
         id: Option<UniqueId>,
     },
 }
 
-/// The members of a case that say who asks.
+/// The members of a case that describe the caller.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Named<'a> {
     pub(super) principal: &'a str,
@@ -56,10 +56,10 @@ pub(super) struct Named<'a> {
     pub(super) service_linked: Option<bool>,
 }
 
-/// How a case, and AWS's denials, name whoever has no credentials.
+/// How a case, and AWS's denials, name a caller without credentials.
 const ANONYMOUS: &str = "anonymous";
 
-/// The path of the roles that are linked to services, which nobody else can make.
+/// The path of service-linked roles, which nobody else can create.
 const SERVICE_LINKED: &str = "/aws-service-role/";
 
 const FORMS: &str = "principal must be the ARN of a user, of a role's session (assumed-role/ROLE/SESSION), \
@@ -123,8 +123,8 @@ impl Identity {
                     Some(arn) => role_of(arn, at, role)?,
                     None => format!("arn:{partition}:iam::{account}:role/{role}"),
                 };
-                // The case's word counts; without it a role is taken for what its path says,
-                // since only services have roles there.
+                // What the case says counts; otherwise the path decides, since only services have
+                // roles there.
                 let (path, _) = path_and_name(&role_arn);
                 let by_path = path.starts_with(SERVICE_LINKED);
                 Ok(Self::Session {
@@ -165,8 +165,8 @@ impl Identity {
         }
     }
 
-    /// The user or role ARN that policies name the caller by besides its own, and the unique id
-    /// that the case gives to it.
+    /// The user or role ARN by which policies name the caller, in addition to its own, and the
+    /// unique id that the case gives to it.
     pub(super) fn base(&self) -> Option<(&str, UniqueIdKind, Option<&UniqueId>)> {
         match self {
             Self::User { arn, id, .. } => Some((arn, UniqueIdKind::User, id.as_ref())),
@@ -183,8 +183,8 @@ impl Identity {
         }
     }
 
-    /// The principal. `id` is the unique id of what [`Self::base`] names; a service is asked about
-    /// in the partition of the resource.
+    /// The principal. `id` is the unique id of what [`Self::base`] names; a service is in the
+    /// partition of the resource.
     pub(super) fn principal(&self, id: UniqueId, partition: Partition) -> Principal {
         match self {
             Self::Root(partition, account) => Principal::root(*partition, *account),

@@ -325,7 +325,7 @@ pub(super) enum CaseResourceKind {
     Account,
     /// An IAM role: its policy is a trust policy.
     Role,
-    /// A file system of EFS: its policy lets in whom identity policies do not.
+    /// A file system of EFS: its policy can allow callers whom identity policies do not allow.
     FileSystem,
     /// Anything else.
     Other,

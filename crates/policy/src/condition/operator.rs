@@ -34,11 +34,11 @@ pub(crate) enum Base {
     Ip,
     Arn,
     Null,
-    /// A name that is not an operator's, met in a document that is stored all the same.
+    /// A name that is not an operator's, in a document that is stored nevertheless.
     Unknown,
 }
 
-/// How a request's value stands to a listed one.
+/// How a request's value compares with a listed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Equal,
@@ -113,8 +113,8 @@ const OPERATORS: &[(&str, Base, bool)] = &[
 ];
 
 impl Operator {
-    /// What stands for a name that is not an operator's: it holds in a statement that denies and
-    /// not in one that allows.
+    /// The replacement for an unknown operator: it holds in a statement that denies, but not in one
+    /// that allows.
     pub(crate) const UNKNOWN: Self = Self {
         quantifier: Quantifier::None,
         base: Base::Unknown,

@@ -22,7 +22,7 @@ impl Text {
         })
     }
 
-    /// What `look` makes of the text; `None` if a variable has no value.
+    /// The text with its variables replaced by `look`; `None` if a variable has no value.
     pub(super) fn with<T>(&self, scope: &Scope<'_>, look: impl FnOnce(&str) -> T) -> Option<T> {
         match self {
             Self::Fixed(text) => scope.work.charge(1 + text.len() / 16).then(|| look(text)),

@@ -71,7 +71,7 @@ fn set_once<T>(
     listed: Listed<T>,
     syntax: &MalformedPolicy,
 ) -> Result<(), PolicyError> {
-    // An element and its negation do not stand side by side.
+    // An element and its negation cannot be used together.
     match place.replace(listed) {
         None => Ok(()),
         Some(_) => Err(syntax.clone().into()),
@@ -144,7 +144,7 @@ fn read_conditions(value: &Json) -> Option<Vec<ConditionText>> {
         let Json::Object(keys) = keys else {
             return None;
         };
-        // What holds no keys says nothing, whatever it is called.
+        // An operator without keys has no effect, whatever its name is.
         if keys.is_empty() {
             continue;
         }

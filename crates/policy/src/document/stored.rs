@@ -1,5 +1,5 @@
-//! Reads a text as a policy that is stored already, and says precisely what is wrong if it is
-//! none.
+//! Reads a text as a policy that is stored already, and says precisely what is wrong if it is not
+//! valid.
 
 use crate::{
     condition::operator::Operator,

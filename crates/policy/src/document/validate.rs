@@ -66,7 +66,7 @@ pub(crate) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError
     Ok(())
 }
 
-/// What AWS says of a text whose structure is wrong.
+/// AWS's message for a text whose structure is wrong.
 pub(crate) fn syntax_error(kind: PolicyKind) -> MalformedPolicy {
     if kind == PolicyKind::Trust {
         MalformedPolicy::Json
@@ -296,7 +296,7 @@ fn check_trust(statement: &Statement) -> Result<(), MalformedPolicy> {
     }
 }
 
-/// What AWS says of a principal that does not exist or cannot be one.
+/// AWS's message for a principal that does not exist or is not valid.
 pub(crate) fn invalid_principal(
     kind: PolicyKind,
     word: &'static str,
@@ -392,7 +392,7 @@ fn is_partition(text: &str) -> bool {
     known.any(|known| glob.matches(known.as_str(), &Work::new(u64::MAX)))
 }
 
-/// A resource as IAM tells it: what it takes for an ARN, with the parts that are missing.
+/// A resource as IAM shows it: read as an ARN, with the missing parts.
 fn completed(resource: &str) -> String {
     let rest = resource.split(':').skip(1);
     let missing = 5usize.saturating_sub(rest.clone().count());
@@ -401,7 +401,7 @@ fn completed(resource: &str) -> String {
     parts.join(":")
 }
 
-/// What IAM knows of the ARNs of single services.
+/// What IAM checks in the ARNs of single services.
 fn check_services(statement: &Statement) -> Result<(), MalformedPolicy> {
     let resources = statement.resources.iter().flat_map(|l| &l.values);
     for resource in resources {
@@ -460,7 +460,7 @@ fn check_vendors(statement: &Statement) -> Result<(), MalformedPolicy> {
             return Err(MalformedPolicy::Vendor { vendor });
         }
     }
-    // The text speaks of conditions too, but IAM takes a key without a service.
+    // The text mentions conditions too, but IAM accepts a key without a service.
     Ok(())
 }
 

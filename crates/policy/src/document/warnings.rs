@@ -1,4 +1,4 @@
-//! What a policy may say and its author probably did not mean.
+//! What is valid in a policy, but probably not what its author meant.
 
 use crate::{
     condition::operator::{Base, Quantifier},
@@ -22,7 +22,7 @@ pub(super) fn of(document: &Document) -> Vec<String> {
     warnings
 }
 
-/// Multivalued keys that no set operator comes before.
+/// Multivalued keys without a set operator.
 fn set_operators(statement: &Statement, warn: &mut impl FnMut(String)) {
     let bare = statement.conditions.iter().filter(|condition| {
         let operator = condition.operator;
@@ -88,7 +88,7 @@ fn may_be_key(pattern: &str) -> bool {
     };
     let work = Work::new(u64::MAX);
     let begins = |text: &str| {
-        // What comes before the first wildcard or variable is met as it is.
+        // What comes before the first wildcard or variable must match as it is.
         let fixed = text.split(['*', '?', '$']).next().unwrap_or_default();
         "key/".starts_with(fixed) || fixed.starts_with("key/")
     };

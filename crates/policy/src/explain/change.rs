@@ -55,7 +55,7 @@ pub struct StatementTarget {
 pub struct At {
     /// The policy.
     pub target: StatementTarget,
-    /// The statement's place, from 0, when the changes before this one are made.
+    /// The statement's place, from 0, after the changes before this one.
     pub index: usize,
     /// Its Sid.
     pub sid: Option<String>,
@@ -64,7 +64,7 @@ pub struct At {
 /// A statement that allows one action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewStatement {
-    /// Whom it names; none where policies name nobody.
+    /// Whom it names; `None` where policies name nobody.
     pub principal: Option<NewPrincipal>,
     /// The action.
     pub action: String,

@@ -1,4 +1,4 @@
-//! What people trip over, said where it happens.
+//! Notes about common mistakes, at the place of the mistake.
 
 use keyward_types::{
     arn::ArnParts,
@@ -11,7 +11,7 @@ use crate::{
     principal::PrincipalRef,
 };
 
-/// On a condition; `met` says whether it holds, `denies` what the statement does.
+/// About a condition; `met` says whether it holds, `denies` whether the statement denies.
 pub(super) fn condition(
     operator: Operator,
     variables: bool,
@@ -50,7 +50,7 @@ pub(super) fn condition(
         {
             "* and ? are plain characters here; with StringLike they are wildcards"
         }
-        // No value is listed as it is, and one but for its case.
+        // No listed value is the same, but one differs only in case.
         (RequestValue::One(value), Base::StringEquals | Base::StringLike, _)
             if met == operator.negated
                 && listed.iter().all(|text| text != value)
@@ -63,7 +63,7 @@ pub(super) fn condition(
     Some(note)
 }
 
-/// On actions that do not match.
+/// About actions that do not match.
 pub(super) fn action(listed: &[String], met: &str) -> Option<&'static str> {
     let names = |wanted: &str| listed.iter().any(|text| text.eq_ignore_ascii_case(wanted));
     let halves = ["kms:ReEncryptFrom", "kms:ReEncryptTo"];
@@ -72,7 +72,7 @@ pub(super) fn action(listed: &[String], met: &str) -> Option<&'static str> {
         .then_some("there is no action kms:ReEncrypt; kms:ReEncrypt* matches both halves of it")
 }
 
-/// On resources that do not match.
+/// About resources that do not match.
 pub(super) fn resource(variables: bool, listed: &[String], met: &str) -> Option<&'static str> {
     let any = |what: &str| listed.iter().any(|text| text.contains(what));
     if met == "*" {
@@ -99,7 +99,7 @@ fn names(arn: &str, kind: &str) -> bool {
     })
 }
 
-/// On principals: those that do not name the caller, or do not except it.
+/// About principals: those that do not name the caller, or do not except it.
 pub(super) fn principal(
     listed: &[String],
     negated: bool,
@@ -140,7 +140,7 @@ pub(super) fn principal(
     }
 }
 
-/// What a principal entry is, as far as notes speak of it.
+/// What a principal entry is, as far as the notes distinguish.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Id,

@@ -1,5 +1,5 @@
 //! What a denial leaves open: ways in which other requests of the same caller are allowed, which
-//! have condition values that the question says nothing of.
+//! have condition values that the question does not give.
 
 use super::{
     Finding, Inquiry, LayerReport, RequestValue, StatementReport,
@@ -20,7 +20,7 @@ const MOST_ASSUMPTIONS: usize = 48;
 /// A way in which a request may be allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// What the allow rests on.
+    /// What the allow is based on.
     pub evidence: Evidence,
     /// What the request must have, as clauses after "if".
     pub conditions: Vec<String>,
@@ -37,7 +37,7 @@ enum Assumption {
         places: Vec<usize>,
         clauses: Vec<String>,
     },
-    /// A statement that denies does not apply: this holds, or else all of those do not.
+    /// A statement that denies does not apply: this condition holds, or all of those do not.
     Fails {
         at: At,
         instead: Option<String>,
@@ -47,9 +47,9 @@ enum Assumption {
     Grant { index: usize, clauses: Vec<String> },
 }
 
-/// The ways, each tried out by the evaluator, none with a condition that it does not need. Empty
-/// if the call is allowed as it is, and if nothing that is left open would allow it. `is_known`
-/// says of a condition key, in lower case, whether its value is settled even where it is absent.
+/// The ways, each tried out by the evaluator, none with a condition that it does not need. Empty if
+/// the call is allowed as it is, and if nothing that is left open would allow it. `is_known` says
+/// for a condition key, in lower case, whether its value is known even if it is absent.
 pub fn ways(inquiry: &Inquiry<'_>, is_known: fn(&str) -> bool) -> Vec<Way> {
     let world = World::of(inquiry);
     let layers = world.layers();
@@ -106,8 +106,8 @@ pub fn ways(inquiry: &Inquiry<'_>, is_known: fn(&str) -> bool) -> Vec<Way> {
     told.collect()
 }
 
-/// What no request may have that is otherwise allowed: the conditions of statements that deny and
-/// do not apply only because the question says nothing of them. Clauses after "unless".
+/// What an otherwise allowed request must not have: the conditions of statements that deny and that
+/// do not apply only because the question does not give their values. Clauses after "unless".
 pub fn exceptions(layers: &[LayerReport], is_known: fn(&str) -> bool) -> Vec<String> {
     let statements = layers
         .iter()
@@ -128,7 +128,7 @@ pub fn exceptions(layers: &[LayerReport], is_known: fn(&str) -> bool) -> Vec<Str
     exceptions
 }
 
-/// Whether the question says nothing of a condition's value.
+/// Whether the question does not give a condition's value.
 fn is_open(finding: &Finding, is_known: fn(&str) -> bool) -> bool {
     match finding {
         Finding::Condition {
@@ -240,7 +240,7 @@ fn assumptions(
     found
 }
 
-/// A statement that would allow if conditions held of which the question says nothing.
+/// A statement that would allow if conditions held whose values the question does not give.
 fn holds(
     world: &World<'_>,
     at: At,
@@ -266,7 +266,7 @@ fn holds(
     })
 }
 
-/// A statement that denies by conditions of which the question says nothing.
+/// A statement that denies under conditions whose values the question does not give.
 fn fails(at: At, statement: &StatementReport, is_known: fn(&str) -> bool) -> Option<Assumption> {
     let open: Vec<&Finding> = statement
         .met

@@ -70,7 +70,7 @@ pub(super) fn suggest(world: &World<'_>) -> Vec<Suggestion> {
         changes.any(|change| !matches!(change, ProposedChange::SupplyPair { .. }))
     };
     suggestions.sort_by_key(|suggestion| (edits(suggestion), suggestion.changes.len()));
-    // Long alternatives to something long help nobody.
+    // Long alternatives to a long change do not help.
     let mut place = 0;
     suggestions.retain(|suggestion| {
         place += 1;
@@ -179,7 +179,7 @@ fn missing(
     let there = layers.iter().find(|r| r.layer == layer && r.level == level);
     let first = there.and_then(|report| report.policies.first());
     let policy = match layer {
-        // An inline policy of its own is the least for others who share the managed ones.
+        // A new inline policy affects others least, who share the managed ones.
         Layer::Identity => None,
         Layer::Session if world.session_policies() == 0 => None,
         Layer::Scp
@@ -251,7 +251,7 @@ fn new_statement(world: &World<'_>, layer: Layer) -> NewStatement {
             (None, Some(shown))
         }
     };
-    // Whoever lets in a service says for whom it may act.
+    // A policy that allows a service should say for whom it may act.
     let source_arn = world
         .value("aws:sourcearn")
         .filter(|_| matches!(principal, Some(NewPrincipal::Service(_))));
@@ -376,7 +376,7 @@ fn suppliable(world: &World<'_>, failure: &Finding) -> Option<ProposedChange> {
     pair(world, operator, false, key, listed)
 }
 
-/// The pair for which a condition on the encryption context comes out otherwise than without it.
+/// The pair that changes the result of a condition on the encryption context.
 fn pair(
     world: &World<'_>,
     operator: Operator,
@@ -404,7 +404,7 @@ fn pair(
         && operator.quantifier != Quantifier::ForAllValues
         && !value.contains("${")
         && (operator.base != Base::StringLike || !value.contains(['*', '?']))
-        // What one statement wants and another does not is not tried in turns.
+        // If one statement needs what another one forbids, they are not tried in turns.
         && !world.is_supplied(name);
     fits.then(|| ProposedChange::SupplyPair {
         name: name.to_owned(),

@@ -48,7 +48,7 @@ impl Text<'_> {
     fn policies(&mut self) -> std::fmt::Result {
         writeln!(self.out, "\nPolicies that take part:")?;
         for report in &self.it.layers {
-            // What must not allow is not missed where it is absent.
+            // If something need not allow, its absence is not shown.
             let optional = matches!(
                 report.layer,
                 Layer::Scp | Layer::Rcp | Layer::Endpoint | Layer::Boundary | Layer::Session
@@ -225,7 +225,7 @@ impl Text<'_> {
 
     fn target(&self, target: &StatementTarget) -> String {
         let named = |name: &Option<String>| match name {
-            // Where there is only one, its kind says all.
+            // Where there is only one, its kind is enough.
             Some(name) if !["boundary", "sessionPolicy"].contains(&name.as_str()) => {
                 format!(" ({name})")
             }

@@ -79,7 +79,7 @@ fn statements(
     (question, request): (&Question<'_>, &Request<'_>),
 ) -> Vec<StatementReport> {
     let source = policy.source();
-    // In a document of one line a line number tells nothing.
+    // In a document of one line, a line number is useless.
     let lines = source.map(|source| source.lines.as_slice());
     let lines = lines.filter(|lines| lines.iter().any(|line| *line > 1));
     let compiled = policy.statements().iter().enumerate();

@@ -236,7 +236,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The whole explanation but for suggestions.
+    /// The whole explanation without suggestions.
     pub(super) fn look(&self) -> Explanation {
         let usage = self.usage();
         let (decision, blocked_by) = self.ask(evaluate_blocked);

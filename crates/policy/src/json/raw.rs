@@ -1,7 +1,7 @@
 //! JSON values found in a text without being built: where each begins and ends.
 //!
-//! The boundaries are those of brackets and strings only. Whoever takes a value's text parses it,
-//! or has parsed the same text before.
+//! The boundaries are those of brackets and strings only. Code that takes the text of a value
+//! parses it, or has parsed the same text before.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use super::{Json, MAX_DEPTH, Reader, plain_length};
 /// An object's members as texts, in their order.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
-/// Why a text is no object of members.
+/// Why a text is not an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotMembers {
-    /// Not JSON, or deeper than values may stand inside each other.
+    /// Not JSON, or nested too deeply.
     Json,
     /// Another value than an object.
     Object,
@@ -91,7 +91,7 @@ pub(crate) fn items(text: &str) -> Option<Vec<&str>> {
     reader.rest.is_empty().then_some(items)
 }
 
-/// The text of a string; `None` if the value is none.
+/// The text of a string; `None` if the value is not a string.
 pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     let mut reader = Reader { rest: text };
     let value = name(&mut reader)?;
@@ -111,7 +111,7 @@ fn name<'a>(reader: &mut Reader<'a>) -> Option<Cow<'a, str>> {
     }
 }
 
-/// Goes past one value and answers its text, without white space around it.
+/// Skips one value and returns its text, without white space around it.
 fn skip<'a>(reader: &mut Reader<'a>, depth: usize) -> Option<&'a str> {
     reader.space();
     let text = reader.rest;

@@ -1,11 +1,11 @@
 //! The actions of the services that are served here, whether Keyward serves them or not. It decides
-//! nothing: who asks about an action that is not here has probably mistyped it.
+//! nothing: an action that is not here was probably mistyped.
 
 mod rds;
 
 use super::alike;
 
-/// The actions of each service without their prefix, in the alphabet's order: AWS's operations, with
+/// The actions of each service without their prefix, in alphabetical order: AWS's operations, with
 /// the actions that are not operations.
 const ACTIONS: &[(&str, &[&str])] = &[
     (

@@ -62,7 +62,7 @@ impl Text<'_> {
             .is_some_and(|statement| statement.met.iter().any(condition))
     }
 
-    /// The statements that would allow but for conditions.
+    /// The statements that would allow, except for conditions.
     fn close(&self, layer: Layer) -> Vec<String> {
         let layers = self.it.layers.iter().filter(|r| r.layer == layer);
         let mut close = Vec::new();

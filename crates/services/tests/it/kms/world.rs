@@ -7,7 +7,10 @@ use keyward_keys::{
     record::KeyRecord,
     ring::{KeyKind, NewKey},
 };
-use keyward_policy::{permit::Permit, record::PolicyRecord};
+use keyward_policy::{
+    permit::{Permit, assertion_for_tests},
+    record::PolicyRecord,
+};
 use keyward_store::batch::Precondition;
 use keyward_testkit::world::{OWN, World, account};
 use keyward_types::{
@@ -39,7 +42,7 @@ pub async fn world(edit: impl FnOnce(&mut KeyRecord, Timestamp)) -> KeyWorld {
     let domain = DomainKeyRecord::generate(world.kms.root(), region, account).unwrap();
     let opened = world.kms.open_domain_key(&domain).await.unwrap();
     let place = format!("arn:aws:kms:us-east-1:{account}:*");
-    let permit: Permit<action::CreateKey> = Permit::assertion_for_tests("root", account, &place);
+    let permit: Permit<action::CreateKey> = assertion_for_tests("root", account, &place);
     let policy = PolicyRecord::unbound(default_policy(region.partition(), account));
     let new = NewKey {
         kind: KeyKind::SYMMETRIC,
