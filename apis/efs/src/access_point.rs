@@ -39,7 +39,7 @@ pub fn arn(region: Region, account: AccountId, id: &str) -> String {
     format!("arn:{partition}:elasticfilesystem:{region}:{account}:access-point/{id}")
 }
 
-/// Where an access point's record stands.
+/// The path of an access point's record.
 ///
 /// # Errors
 /// When the id is not a segment of a path.
@@ -145,8 +145,8 @@ impl Cx<'_> {
         Ok(())
     }
 
-    /// Has more, or less, end with a file system's volume, by which clients of it may come through another
-    /// access point, or through one no more.
+    /// Changes what ends with a file system's volume, so that its clients may use another access point, or
+    /// may not use one any more.
     ///
     /// # Errors
     /// When the record is too large.
@@ -219,7 +219,7 @@ fn write_root(record: &AccessPointRecord, out: &mut Writer<'_>) {
     }
 }
 
-/// Writes what whoever comes through an access point sees of the file system: its directory, and as whom.
+/// Writes what clients of an access point get: the directory, and the user.
 pub fn write_view(record: &AccessPointRecord, out: &mut Writer<'_>) {
     write_root(record, out);
     if let Some(user) = &record.posix_user {
@@ -227,7 +227,7 @@ pub fn write_view(record: &AccessPointRecord, out: &mut Writer<'_>) {
     }
 }
 
-/// An access point as it is told.
+/// An access point as answers show it.
 #[derive(Clone, Debug)]
 pub struct DescribedAccessPoint {
     /// Its record.

@@ -28,7 +28,7 @@ pub struct DescribeAccessPoints {
     file_system: Option<String>,
 }
 
-/// What it is asked about.
+/// What the request is about.
 #[derive(Debug)]
 pub enum About {
     /// One access point.

@@ -1,5 +1,5 @@
-//! `PutBackupPolicy` and `DescribeBackupPolicy`. The file system's agent makes the backups, so that they can be enabled
-//! if it has a place for them (`keyward agent run --backup-to`).
+//! `PutBackupPolicy` and `DescribeBackupPolicy`. The file system's agent makes the backups, so they can be enabled if
+//! it has a place for them (`keyward agent run --backup-to`).
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_PutBackupPolicy.html>
 

@@ -42,7 +42,7 @@ keyward_types::actions! {
     ClientWrite = "elasticfilesystem:ClientWrite",
 }
 
-/// AWS's default: whoever reaches the file system may do everything, if nothing else denies it.
+/// AWS's default: everybody who reaches the file system may do everything that nothing denies.
 pub const DEFAULT: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"default","Effect":"Allow","Principal":{"AWS":"*"},"Action":["elasticfilesystem:ClientMount","elasticfilesystem:ClientRootAccess","elasticfilesystem:ClientWrite"]}]}"#;
 
 /// A connection of a client, a new one or, again, one that is open.
@@ -60,7 +60,7 @@ pub type NewClientConnection = ClientConnection<false>;
 /// `UpdateClientConnection`
 pub type UpdateClientConnection = ClientConnection<true>;
 
-/// The file system that a client comes to.
+/// The client's file system.
 #[derive(Debug)]
 pub struct Reached {
     arn: String,
@@ -69,7 +69,7 @@ pub struct Reached {
     membership: Option<Membership>,
     record: Option<FileSystemRecord>,
     policy: Option<FileSystemPolicy>,
-    /// The access point that it comes through: its ARN, and what is kept of it.
+    /// The access point that it uses: its ARN, and its record.
     point: Option<(String, Option<AccessPointRecord>)>,
 }
 
@@ -197,7 +197,7 @@ fn default_policy() -> &'static Policy {
     static COMPILED: OnceLock<Policy> = OnceLock::new();
     COMPILED.get_or_init(|| match Document::parse(DEFAULT, PolicyKind::FileSystem) {
         Ok(document) => Policy::compile(&document, &Bindings::default()),
-        // INVARIANT: it is a policy, as a test shows; one without statements would let nobody in.
+        // INVARIANT: it is a policy, as a test shows; one without statements would allow nobody.
         Err(_) => Policy::empty(),
     })
 }

@@ -7,9 +7,9 @@ use keyward_engine::condition_keys;
 
 condition_keys! {
     supplied {
-        /// The access point that a client comes through.
+        /// The access point that a client uses.
         ACCESS_POINT_ARN = "elasticfilesystem:AccessPointArn", String, Operation;
-        /// Whether a client comes through a mount target.
+        /// Whether a client uses a mount target.
         ACCESSED_VIA_MOUNT_TARGET = "elasticfilesystem:AccessedViaMountTarget", Bool, Operation;
         /// Whether the file system is created encrypted.
         ENCRYPTED = "elasticfilesystem:Encrypted", Bool, Operation;

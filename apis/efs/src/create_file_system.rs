@@ -49,7 +49,7 @@ const NO_PLACE: &str = "Backup cannot be true: no agent of this account and Regi
 const MODES: &[&str] = &["generalPurpose", "maxIO"];
 const KEY_ID: &str = r"^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|alias/[a-zA-Z0-9/_-]+|(arn:aws[-a-z]*:kms:[a-z0-9-]+:\d{12}:((key/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})|(key/mrk-[0-9a-f]{32})|(alias/[a-zA-Z0-9/_-]+))))$";
 
-/// The input, and what was made for it.
+/// The input, and what was created for it.
 #[derive(Debug)]
 pub struct CreateFileSystem {
     token: String,
@@ -197,13 +197,14 @@ impl Operation for CreateFileSystem {
         let bytes = records::encode(&file_system.volume).map_err(Internal::new)?;
         let path = paths::volume(cx.region, cx.account(), &self.id);
         batch.put(path, purpose::VOLUME, &bytes, absent)?;
-        // The agent must not have gone meanwhile.
+        // The agent must not have been removed in the meantime.
         let path = paths::agent(cx.region, cx.account(), &file_system.volume.agent);
         batch.check(path, Precondition::At(agent_revision))?;
         Ok(Done::changed(Described::new(file_system, cx), batch))
     }
 
-    /// An earlier attempt, or one whose commit failed, may have made a grant that nobody needs now.
+    /// An earlier attempt, or one whose commit failed, may have created a grant that is not needed
+    /// any more.
     async fn abandoned(&self, cx: &Cx<'_>) {
         let Some(key) = self.made.get() else { return };
         let retired = async {

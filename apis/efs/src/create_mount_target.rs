@@ -174,7 +174,7 @@ impl Operation for CreateMountTarget {
 }
 
 impl CreateMountTarget {
-    /// The address that is asked for, or the lowest one that is free.
+    /// The requested address, or the lowest free one.
     async fn address(&self, subnet: &Subnet, cx: &Cx<'_>) -> Result<Ipv4Addr, EfsFault> {
         let used = addresses::used(cx).await?;
         match self.address {
@@ -192,8 +192,8 @@ impl CreateMountTarget {
             None => {
                 let mut free = subnet.addresses().filter(|address| !used.contains(address));
                 let lowest = free.next();
-                // Another request was faster with the lowest one: those who are as late as this one do not all
-                // try the next.
+                // Another request took the lowest one first: requests that were as late as this one should not
+                // all try the next.
                 let chosen = match self.is_late.swap(true, Ordering::Relaxed) {
                     true => {
                         let [skip, ..] = random::public::<8>();

@@ -30,7 +30,7 @@ const OPERATIONS: [&str; 3] = ["Encrypt", "Decrypt", "RetireGrant"];
 /// A data key for a file system of that id, under the key that the caller named.
 ///
 /// # Errors
-/// When KMS refuses or fails, or the key is none for this use.
+/// When KMS refuses or fails, or the key cannot be used for this.
 pub async fn create(cx: &Cx<'_>, key: &str, id: &str) -> Result<VolumeKey, EfsFault> {
     let body = Writer::render(256, |out| out.string("KeyId", key));
     let described = call::<Efs>(cx, ("kms", "DescribeKey"), &body).await?;
@@ -99,7 +99,7 @@ impl Cx<'_> {
     }
 }
 
-/// What KMS says of a key.
+/// What KMS returns about a key.
 struct Described {
     arn: String,
     is_symmetric: bool,

@@ -53,7 +53,7 @@ pub fn of<'c>(cx: &'c Context<'_>, key: &'c KeyArn) -> Dependents<'c> {
     })
 }
 
-/// What an agent has told of backups.
+/// What an agent has reported about backups.
 fn backups(told: Option<&BackupReport>) -> Backups {
     match told.and_then(|told| Some((told.at?, told.generation))) {
         Some((at, generation)) => Backups::Newest { at, generation },

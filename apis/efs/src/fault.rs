@@ -2,8 +2,9 @@
 //!
 //! The model has none for KMS: a key that cannot be used is a `BadRequest`. Its text was seen once, with
 //! the code of KMS at its end: `The request was rejected because the specified key could not be found.
-//! [error=NotFoundException]`. All refusals of KMS are told in that form, in the words of KMS. What EFS
-//! says if KMS denies the caller is not known: here it is what KMS says, with the status of a denial.
+//! [error=NotFoundException]`. All refusals of KMS have that form here, with the message of KMS. What
+//! EFS says if KMS denies the caller is not known: here it is what KMS says, with the status of a
+//! denial.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_CreateFileSystem.html#API_CreateFileSystem_Errors>
 
@@ -23,7 +24,7 @@ use keyward_wire::json::{Rejected, Writer};
 pub enum EfsFault {
     /// A policy does not allow the request, or a policy denies it.
     AccessDenied(Denied),
-    /// The members are not what the model asks for.
+    /// The members do not match the model.
     Rejected(Rejected),
     /// A rule of EFS's own is broken.
     BadRequest(String),

@@ -56,7 +56,7 @@ impl FileSystem {
         let reported = self.volume.reported.as_ref();
         match (self.volume.wanted, reported.map(|reported| reported.state)) {
             (Wanted::Absent, _) => "deleting",
-            // Another agent is to store it, and has not said yet that it does.
+            // It was assigned to another agent, which has not reported yet.
             (Wanted::Present, None) if self.volume.made => "updating",
             (Wanted::Present, None) => "creating",
             (Wanted::Present, Some(VolumeState::Ready)) => "available",
@@ -85,7 +85,7 @@ pub fn arn(region: Region, account: AccountId, id: &str) -> String {
     format!("arn:{partition}:elasticfilesystem:{region}:{account}:file-system/{id}")
 }
 
-/// Where a file system's record stands.
+/// The path of a file system's record.
 ///
 /// # Errors
 /// When the id is not a segment of a path.
@@ -149,7 +149,7 @@ impl Cx<'_> {
         let volume = self
             .directory()
             .rare::<VolumeRecord>(&path, purpose::VOLUME);
-        // They are made and end in one batch each; between the two reads it may have ended.
+        // They are created and deleted together; it may have been deleted between the two reads.
         Ok(volume.await?.map(|(volume, volume_revision)| FileSystem {
             record,
             revision,
@@ -295,7 +295,7 @@ impl OneFileSystem {
     }
 }
 
-/// What EFS says of everything that it denies.
+/// EFS's message for every denial.
 pub fn denial(caller: &Caller, action: &str) -> String {
     let caller = caller.principal().arn();
     format!("User: {caller} is not authorized to perform: {action} on the specified resource")

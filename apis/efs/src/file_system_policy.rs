@@ -1,6 +1,6 @@
-//! `PutFileSystemPolicy`, `DescribeFileSystemPolicy` and `DeleteFileSystemPolicy`: who may do what with a file system
-//! beside those whom identity policies let. Clients are compared with it whenever they mount the file system; without
-//! one, everybody who reaches it may do everything.
+//! `PutFileSystemPolicy`, `DescribeFileSystemPolicy` and `DeleteFileSystemPolicy`: who may do what with a file
+//! system, in addition to those whom identity policies allow. Clients are compared with it whenever they mount the
+//! file system; without one, everybody who reaches it may do everything.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_PutFileSystemPolicy.html>
 //!
@@ -32,11 +32,11 @@ use crate::{
 
 /// The most characters of a policy.
 const MAX_POLICY: usize = 20_000;
-/// What AWS says of a policy that locks its author out.
+/// AWS's message for a policy that locks its author out.
 const LOCKED_OUT: &str = "This policy would prevent future FileSystemPolicy updates. Retry the request with the \
                           BypassPolicyLockoutSafetyCheck parameter to apply this policy.";
 
-/// A policy as it is told.
+/// A policy as answers show it.
 #[derive(Debug)]
 pub struct DescribedPolicy {
     id: String,
@@ -75,7 +75,7 @@ impl OnFileSystem for PutFileSystemPolicy {
         cx: &Cx<'_>,
     ) -> Result<Done<DescribedPolicy>, EfsFault> {
         let found = one.get()?.available()?;
-        // Whom the policy names is looked up only for those who may put one.
+        // The principals in the policy are looked up only for callers who may put one.
         let policy = FileSystemPolicy::checked(&self.policy, cx).await?;
         let under_it = one.with_policy(policy.clone());
         if !self.bypass && !cx.would_allow::<Self>(&under_it, |_| ()) {

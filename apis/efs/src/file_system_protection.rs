@@ -1,5 +1,5 @@
 //! `UpdateFileSystemProtection`: whether a replication may overwrite the file system. There are no replications
-//! here, so that nothing does.
+//! here, so nothing does.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_UpdateFileSystemProtection.html>
 

@@ -1,5 +1,5 @@
-//! Amazon EFS: file systems under KMS keys. The control plane: what there shall be, under which key, and who may
-//! mount it. Agents store and serve the volumes, see `keyward-api-own`.
+//! Amazon EFS: file systems under KMS keys. The control plane: which file systems there should be, under which
+//! key, and who may mount them. Agents store and serve the volumes, see `keyward-api-own`.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/api-reference.html>
 
@@ -62,7 +62,7 @@ use keyward_types::{
 
 use crate::on_file_system::On;
 
-/// Which agents are connected, as whoever hears their requests knows it.
+/// Which agents are connected.
 pub trait Connections: Debug + Send + Sync {
     /// Whether an agent is connected.
     fn is_connected(&self, agent: &AgentId) -> bool;

@@ -1,5 +1,5 @@
 //! `PutLifecycleConfiguration` and `DescribeLifecycleConfiguration`: when files that nobody uses move to
-//! other storage. There is one class of storage here: the policies are kept and move nothing.
+//! other storage. There is one class of storage here: the policies are stored and have no effect.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_PutLifecycleConfiguration.html>
 

@@ -1,5 +1,5 @@
 //! Mount targets as requests see them: addresses at which the agent of a file system serves it. A file system's
-//! volume has all of them; what is kept of each by its id leads there.
+//! volume has all of them; the record of each id leads to it.
 
 use keyward_engine::{
     context::Context,
@@ -51,7 +51,7 @@ pub struct OneMountTarget {
 }
 
 impl OneMountTarget {
-    /// What a permit is asked on: the mount target has no ARN, and is decided about as its file system.
+    /// What a permit is requested for: the mount target has no ARN, so its file system decides.
     pub fn protected(&self) -> &dyn keyward_engine::gate::protected::Protected {
         match &self.file_system {
             Some(file_system) => file_system,
@@ -153,7 +153,7 @@ impl Cx<'_> {
     }
 }
 
-/// A mount target as it is told.
+/// A mount target as answers show it.
 #[derive(Clone, Debug)]
 pub struct DescribedMountTarget {
     target: TargetRecord,

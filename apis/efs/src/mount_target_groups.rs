@@ -1,5 +1,5 @@
-//! `DescribeMountTargetSecurityGroups` and `ModifyMountTargetSecurityGroups`: which clients reach a mount target.
-//! The agent that serves it lets in those whose addresses the rules of one of its security groups name.
+//! `DescribeMountTargetSecurityGroups` and `ModifyMountTargetSecurityGroups`: which clients can reach a mount
+//! target. The agent that serves it allows those whose addresses are in a rule of one of its security groups.
 //!
 //! <https://docs.aws.amazon.com/efs/latest/ug/API_ModifyMountTargetSecurityGroups.html>
 

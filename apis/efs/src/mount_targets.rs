@@ -32,7 +32,7 @@ pub struct DescribeMountTargets {
     of: Of,
 }
 
-/// Of what mount targets are asked for.
+/// Which mount targets are requested.
 #[derive(Debug)]
 enum Of {
     FileSystem(String),
@@ -40,7 +40,7 @@ enum Of {
     AccessPoint(String),
 }
 
-/// What it is asked about.
+/// What the request is about.
 #[derive(Debug)]
 pub enum About {
     /// Those of a file system.
@@ -216,7 +216,7 @@ impl Operation for DeleteMountTarget {
         let mut targets = found.volume.targets.clone();
         let mut batch = cx.batch();
         if !ending.has_agent {
-            // Nobody is left to serve it, or to say that it is not served.
+            // There is no agent any more that could serve it, or report that it is not served.
             targets.retain(|other| other.id != target.id);
             for path in &target.belongings {
                 batch.delete(Path::parse(path)?, Precondition::Any)?;

@@ -14,7 +14,7 @@ use keyward_wire::json::{Members, Object};
 
 use crate::{Cx, Efs, fault::EfsFault, file_system::OneFileSystem, members};
 
-/// An operation on one file system, beside the member that names that.
+/// An operation on one file system, without the member that names it.
 pub trait OnFileSystem: Action + Sized {
     /// Whether the audit trail calls it read-only.
     const READ_ONLY: bool;

@@ -5,7 +5,7 @@ use keyward_wire::json::{Members, Writer};
 
 use crate::{Cx, fault::EfsFault};
 
-/// How an operation speaks of pages.
+/// How an operation names its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// By `MaxItems`, `Marker` and `NextMarker`; the answer repeats the marker.
@@ -55,7 +55,7 @@ impl AskedPage {
     /// operation with the same filter only.
     ///
     /// # Errors
-    /// If the marker is of another list.
+    /// If the marker is that of another list.
     pub fn of<T>(
         &self,
         mut all: Vec<T>,
@@ -74,7 +74,7 @@ impl AskedPage {
     /// characters.
     ///
     /// # Errors
-    /// If the marker is of another list.
+    /// If the marker is that of another list.
     pub fn numbered<T>(
         &self,
         all: Vec<T>,
@@ -99,7 +99,7 @@ impl AskedPage {
 }
 
 impl<T> Listed<T> {
-    /// The same page of what its items become.
+    /// The same page with its items converted.
     pub fn map<U>(self, each: impl FnMut(T) -> U) -> Listed<U> {
         Listed {
             style: self.style,

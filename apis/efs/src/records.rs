@@ -43,7 +43,7 @@ pub struct FileSystemRecord {
     pub is_overwritable: bool,
 }
 
-/// To which file system a mount target belongs, which knows all else of it.
+/// Which file system a mount target belongs to, whose records have everything else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MountTargetRecord {
@@ -67,7 +67,7 @@ impl FileSystemRecord {
 pub enum Throughput {
     /// As its size allows.
     Bursting,
-    /// As much as is asked for.
+    /// As much as requested.
     Elastic,
     /// So much.
     Provisioned {
@@ -119,7 +119,7 @@ pub struct AccessPointRecord {
     pub file_system: String,
     /// When it was created.
     pub created: Timestamp,
-    /// The user that everybody is who comes through it.
+    /// The user of everybody who uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub posix_user: Option<PosixUser>,
     /// Its root directory.

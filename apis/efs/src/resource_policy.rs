@@ -54,10 +54,10 @@ impl FileSystemPolicy {
         }))
     }
 
-    /// One that a request gives, with everybody whom it names.
+    /// The policy in a request, with its principals.
     ///
     /// # Errors
-    /// If it is not a policy of a file system, or names somebody who is not there.
+    /// If it is not a policy of a file system, or has a principal that does not exist.
     pub async fn checked(text: &str, cx: &Cx<'_>) -> Result<Self, EfsFault> {
         let invalid = |error: &dyn std::fmt::Display| EfsFault::InvalidPolicy(error.to_string());
         let document =
@@ -75,7 +75,7 @@ impl FileSystemPolicy {
         })
     }
 
-    /// As decisions are made by it.
+    /// As it is evaluated.
     pub fn compiled(&self) -> &Policy {
         &self.compiled
     }
@@ -90,7 +90,7 @@ impl FileSystemPolicy {
         self.generation
     }
 
-    /// Its text, with the ARNs that those whom it names have today.
+    /// Its text, with today's ARNs of its principals.
     ///
     /// # Errors
     /// When those cannot be looked up.

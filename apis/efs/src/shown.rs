@@ -11,7 +11,7 @@ use crate::{
     file_system::{FileSystem, arn},
 };
 
-/// A file system as it is told.
+/// A file system as answers show it.
 #[derive(Clone, Debug)]
 pub struct Described {
     file_system: FileSystem,
@@ -31,8 +31,8 @@ impl Described {
         }
     }
 
-    /// The same, now that it is known which agents there are. What is to be there and has no agent is an `error`: nobody
-    /// can open it until it is assigned to another agent.
+    /// The same, with the existing agents. A file system that should exist and has no agent is in `error`: nobody can
+    /// open it until it is assigned to another agent.
     #[must_use]
     pub fn among(self, agents: &BTreeSet<AgentId>) -> Self {
         let volume = &self.file_system.volume;

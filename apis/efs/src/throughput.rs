@@ -9,7 +9,7 @@ use crate::{fault::EfsFault, records::Throughput};
 /// The modes.
 const MODES: &[&str] = &["bursting", "provisioned", "elastic"];
 
-/// What a request says of throughput.
+/// What a request contains about throughput.
 #[derive(Clone, Copy, Debug)]
 pub struct AskedThroughput {
     mode: Option<&'static str>,
@@ -30,10 +30,10 @@ impl AskedThroughput {
         self.mode.is_none() && self.mibps.is_none()
     }
 
-    /// The throughput that is asked for, if what is not said stays as it is.
+    /// The requested throughput, where anything not given stays the same.
     ///
     /// # Errors
-    /// If the mode and what is provisioned do not go together.
+    /// If the mode and the provisioned throughput do not match.
     pub fn from(self, before: Throughput) -> Result<Throughput, EfsFault> {
         let mode = self.mode.unwrap_or_else(|| before.mode());
         let wrong = |text: &str| Err(EfsFault::BadRequest(text.to_owned()));

@@ -1,5 +1,5 @@
-//! What an account of Keyward's never has: a password policy, SAML providers, server certificates.
-//! Lists of it are empty, and one that is asked for is not there.
+//! What an account of Keyward never has: a password policy, SAML providers, server certificates.
+//! Lists of them are empty, and a single one does not exist.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountPasswordPolicy.html>
 
@@ -132,7 +132,7 @@ keyward_types::actions! {
     GetServerCertificate = "iam:GetServerCertificate",
 }
 
-/// Something that is asked for alone and never there.
+/// Something that a request names and that never exists.
 pub trait NeverThere: Action {
     /// The member that names it.
     const MEMBER: &'static str;

@@ -41,7 +41,7 @@ const MAX_ACCESS_KEYS: usize = 2;
 pub enum Owner {
     /// A user.
     User(Lookup<UserUnit>),
-    /// The root user, who asks for itself.
+    /// The root user, for itself.
     Root {
         /// The account's record.
         record: AccountRecord,
@@ -161,7 +161,7 @@ pub struct CreateAccessKey {
     owner: OwnerName,
 }
 
-/// The output of CreateAccessKey, the only one that ever holds the secret.
+/// The output of CreateAccessKey, the only one with the secret.
 #[derive(Debug)]
 pub struct AccessKeyCreated {
     user: Option<String>,
@@ -345,7 +345,7 @@ impl OnOne for UpdateAccessKey {
     }
 }
 
-/// Writes a key's record, which holds the secret.
+/// Writes a key's record, which has the secret.
 fn put_key(
     batch: &mut SealedBatch,
     record: &AccessKeyRecord,

@@ -1,4 +1,4 @@
-//! The account: its alias, and what it holds in numbers.
+//! The account: its alias, and how many resources it has.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html>
 

@@ -43,8 +43,8 @@ entity_actions! {
     RoleUnit, names::ROLE => AttachRolePolicy = "iam:AttachRolePolicy", DetachRolePolicy = "iam:DetachRolePolicy", ListAttachedRolePolicies = "iam:ListAttachedRolePolicies",;
 }
 
-/// The policy that is to be attached or to be a boundary; `word` is what AWS calls it where there
-/// is none such.
+/// The policy that is to be attached or to be a boundary; `word` is AWS's word for it if it does
+/// not exist.
 ///
 /// # Errors
 /// `InvalidInput`, `NoSuchEntity`, `PolicyNotAttachable`.
@@ -97,7 +97,7 @@ pub fn put_entry(
     Ok(())
 }
 
-/// `iam:PermissionsBoundary` of who has one.
+/// `iam:PermissionsBoundary` of an identity that has one.
 pub fn supply_boundary<E: Entity>(of: &Lookup<E>, supply: &mut Supply) {
     if let Some(boundary) = of.found().and_then(|found| found.boundary()) {
         supply.text(condition_keys::PERMISSIONS_BOUNDARY, boundary);

@@ -1,6 +1,6 @@
 //! The credential report: every user of an account with its access keys, as CSV.
 //!
-//! That a report was asked for is stored, its text is not: it is written when it is fetched, of what
+//! The request for a report is stored, but not its text: it is written when it is fetched, with what
 //! is true then, and `GeneratedTime` says so.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html>
@@ -27,7 +27,7 @@ use crate::{
     records::CredentialReportRecord,
 };
 
-/// For so long a report that was asked for can be fetched, as in AWS.
+/// How long a requested report can be fetched, as at AWS.
 const GOOD_FOR_MILLIS: i64 = 4 * 60 * 60 * 1000;
 
 const COLUMNS: &str = "user,arn,user_creation_time,password_enabled,password_last_used,\
@@ -39,7 +39,7 @@ const COLUMNS: &str = "user,arn,user_creation_time,password_enabled,password_las
                        access_key_2_last_used_region,access_key_2_last_used_service,\
                        cert_1_active,cert_1_last_rotated,cert_2_active,cert_2_last_rotated";
 
-/// When a report was last asked for, and the revision of that record.
+/// When a report was last requested, and the revision of that record.
 async fn asked(cx: &Cx<'_>) -> Result<Option<CredentialReportRecord>, IamFault> {
     let (partition, account) = cx.caller.home();
     let path = paths::credential_report(partition, account);
@@ -96,7 +96,7 @@ impl OnOne for GenerateCredentialReport {
         let mut batch = cx.batch();
         let path = paths::credential_report(partition, account);
         let bytes = records::encode(&record)?;
-        // Who asks at the same time asks for the same.
+        // Requests at the same time are for the same report.
         batch.put(path, purpose::CREDENTIAL_REPORT, &bytes, Precondition::Any)?;
         Ok(Done::changed(ReportState { complete: false }, batch))
     }
@@ -171,7 +171,7 @@ async fn write(cx: &Cx<'_>) -> Result<String, IamFault> {
             user: "<root_account>",
             arn: &format!("arn:{partition}:iam::{account}:root"),
             created: root.created,
-            // What AWS says of every root user.
+            // What AWS shows for every root user.
             password: [
                 "not_supported",
                 "no_information",

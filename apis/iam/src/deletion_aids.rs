@@ -37,7 +37,7 @@ keyward_types::actions! {
 
 /// A list of a user's things.
 pub trait OfOneUser: Action {
-    /// The element that holds it.
+    /// The element with the result.
     const LIST: &'static str;
     /// The most characters of the user's name.
     const LONGEST_USER: usize;
@@ -45,7 +45,7 @@ pub trait OfOneUser: Action {
     const PARAMETERS: &'static [Parameter] =
         &[text("UserName"), text("Marker"), integer("MaxItems")];
 
-    /// Reads what else it has, and answers whether it is about all users.
+    /// Reads its other members, and returns whether it is about all users.
     fn read(_members: &mut Members<'_>) -> bool {
         false
     }
@@ -110,7 +110,7 @@ impl<A: OfOneUser> Operation for OfUser<A> {
     type Api = Iam;
     type Output = Nothing;
     type Fault = IamFault;
-    /// The user; `None` for all users, and for the root user, who asks for itself.
+    /// The user; `None` for all users, and for the root user, for itself.
     type Resolved = Option<Lookup<UserUnit>>;
     type Permits = Permit<A>;
 

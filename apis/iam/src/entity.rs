@@ -1,5 +1,5 @@
 //! What users, groups, roles and managed policies have in common: they are found by a name, have an
-//! ARN and tags, and rest in a record of their own.
+//! ARN and tags, and are stored in a record of their own.
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 
@@ -27,9 +27,9 @@ use crate::{Cx, fault::IamFault, names, paths, tag_keys::Keys};
 
 /// A noun of IAM.
 pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
-    /// The record it rests in.
+    /// The record in which it is stored.
     type Record: Record;
-    /// What is the same for all that bear the noun.
+    /// What is the same for all of them.
     const NOUN: Noun = Self::Record::NOUN;
 
     /// Reads the member that names it, which has that many characters at most.
@@ -62,10 +62,10 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     /// When it has none, since it is AWS's own.
     fn stored(&self) -> Result<&Self::Record, IamFault>;
 
-    /// When its record was last written, if it has one: what a change of it stands on.
+    /// When its record was last written, if it has one: the precondition of a change.
     fn written(&self) -> Option<Revision>;
 
-    /// The batch of a change that writes its record anew.
+    /// The batch of a change that writes its record again.
     ///
     /// # Errors
     /// When the batch is full.
@@ -103,7 +103,7 @@ pub trait Entity: fmt::Debug + Send + Sync + Sized + 'static {
     }
 }
 
-/// What is the same for all that bear a noun of IAM.
+/// What is the same for all entities of one noun of IAM.
 #[derive(Clone, Copy, Debug)]
 pub struct Noun {
     /// The noun in ARNs and messages, such as `user`.
@@ -116,7 +116,7 @@ pub struct Noun {
     pub purpose: Purpose,
     /// What its names are hashed as.
     pub names: NameKind,
-    /// How the keys of its tags are told apart, if it has tags.
+    /// How the keys of its tags are compared, if it has tags.
     pub tag_keys: Keys,
     /// How many an account may have.
     pub most: fn(&Quotas) -> u64,
@@ -168,7 +168,7 @@ pub trait Record:
         paths::of_kind(cx.caller.home(), Self::NOUN.kind, self.id())
     }
 
-    /// Writes it over what was read at that revision; makes it if there is none.
+    /// Overwrites the record that was read at that revision, or creates it if there is none.
     ///
     /// # Errors
     /// When the batch is full.
@@ -202,8 +202,8 @@ pub trait EntityAction: Action {
     const LONGEST: usize;
 }
 
-/// Makes an operation the marker of its own action, which is done to an entity; with the most characters
-/// of the member that names it.
+/// Makes an operation the marker of its own action on an entity, with the maximum length of the member
+/// that names it.
 macro_rules! entity_action {
     ($operation:ty = $text:literal, $entity:ty, $longest:expr) => {
         keyward_types::action!("iam": $operation = $text);
@@ -230,7 +230,7 @@ macro_rules! entity_actions {
 }
 pub(crate) use entity_actions;
 
-/// The name of an entity that an operation is about, as it was asked for.
+/// The name of the entity of an operation, as requested.
 pub struct EntityName<A> {
     /// The name, or for managed policies the ARN.
     pub name: String,
@@ -275,7 +275,8 @@ impl<A: EntityAction> EntityName<A> {
     }
 }
 
-/// An entity that was asked for and may not be there; who may not ask does not learn which.
+/// A requested entity, which may not exist; callers without permission do not learn whether it
+/// does.
 #[derive(Debug)]
 pub struct Lookup<E> {
     name: String,

@@ -1,4 +1,4 @@
-//! What some of IAM's records have and others have not: tags, a boundary, policies, a name that changes.
+//! What only some of IAM's records have: tags, a boundary, policies, a name that changes.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ pub trait Holder: Record {
     fn attached_mut(&mut self) -> &mut Vec<ManagedPolicyRef>;
 }
 
-/// A record whose bearer may be renamed and moved.
+/// A record of something that can be renamed and moved.
 pub trait Renamed: Record + PartialEq {
     /// The member with the new name.
     const NEW_NAME: &'static str;

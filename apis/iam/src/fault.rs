@@ -22,7 +22,7 @@ pub enum IamFault {
         /// AWS's text.
         message: String,
     },
-    /// Something hangs on what was to be deleted.
+    /// Something still belongs to what was to be deleted.
     DeleteConflict {
         /// AWS's text.
         message: String,
@@ -34,7 +34,7 @@ pub enum IamFault {
     },
     /// Something failed on our side.
     Internal(Internal),
-    /// A parameter makes no sense.
+    /// A parameter is not valid.
     InvalidInput {
         /// AWS's text.
         message: String,
@@ -54,9 +54,9 @@ pub enum IamFault {
         /// AWS's text.
         message: String,
     },
-    /// The credential report was asked for too long ago.
+    /// The credential report was requested too long ago.
     ReportExpired,
-    /// Nobody has asked for a credential report.
+    /// No credential report was requested.
     ReportNotPresent,
     /// The policy cannot be attached to that.
     PolicyNotAttachable {
@@ -158,8 +158,8 @@ impl IamFault {
         Self::NoSuchEntity { message }
     }
 
-    /// Nothing may be left of what hangs on an entity that is to be deleted: each with what must
-    /// be done first, in the order in which AWS asks for it.
+    /// Everything that belongs to an entity must be removed before it is deleted: each kind with
+    /// what must be done first, in AWS's order.
     ///
     /// # Errors
     /// `DeleteConflict` for the first that is left.
@@ -172,7 +172,7 @@ impl IamFault {
         }
     }
 
-    /// A parameter makes no sense.
+    /// A parameter is not valid.
     pub fn invalid(message: impl Into<String>) -> Self {
         let message = message.into();
         Self::InvalidInput { message }
@@ -185,7 +185,7 @@ impl From<IamFault> for Fault {
         let (code, status, message) = match fault {
             F::AccessDenied(denied) => return denied.into_fault("AccessDenied", 403),
             F::Internal(internal) => return Self::internal("ServiceFailure", internal),
-            // AWS says nothing more.
+            // AWS returns no more details.
             F::ReportExpired => return Self::new("ReportExpired", None).status(410),
             F::ReportNotPresent => return Self::new("ReportNotPresent", None).status(410),
             F::Protected { message } => ("AccessDenied", 403, message),

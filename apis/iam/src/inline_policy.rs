@@ -85,7 +85,7 @@ where
         };
         let document =
             Document::parse(&self.document, PolicyKind::Identity).map_err(|error| match error {
-                // One document alone is over what all of them may have together.
+                // One document alone is over the limit for all of them together.
                 PolicyError::TooLong(_) => too_long(),
                 PolicyError::Malformed(_) | PolicyError::Characters => error.into(),
             })?;
@@ -244,7 +244,7 @@ where
         Ok(of.get()?.stored()?.inline().keys().cloned().collect())
     }
 
-    // Names of embedded policies do count case, so it is kept to tell two apart.
+    // Names of embedded policies are case-sensitive, so the case is kept to distinguish them.
     fn key(name: &String) -> String {
         name.clone()
     }

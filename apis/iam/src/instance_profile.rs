@@ -1,5 +1,5 @@
-//! Instance profiles: roles as virtual machines are given them. Keyward has no virtual machines; it
-//! keeps the profiles for what describes an account as a whole, such as Terraform.
+//! Instance profiles: roles for virtual machines. Keyward has no virtual machines; it stores the
+//! profiles for tools that describe a whole account, such as Terraform.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateInstanceProfile.html>
 

@@ -1,6 +1,6 @@
-//! When services were last accessed. Keyward records the last use of access keys and roles, and not
-//! which services somebody used when. A job for that ends at once and says so: a list that is empty
-//! would say that nothing was used.
+//! When services were last accessed. Keyward records the last use of access keys and roles, but not
+//! which services were used when. A job for that ends at once with an error that says so: an empty
+//! list would mean that nothing was used.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GenerateServiceLastAccessedDetails.html>
 
@@ -38,7 +38,7 @@ pub struct GenerateServiceLastAccessedDetails {
     granularity: &'static str,
 }
 
-/// Whom or what is asked about.
+/// The subject of the request.
 #[derive(Debug)]
 pub enum About {
     /// A managed policy.
@@ -118,7 +118,7 @@ impl Output<Iam> for Started {
     }
 }
 
-/// What a job's id says.
+/// What the id of a job contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Job {
     created: Timestamp,
@@ -126,8 +126,8 @@ pub struct Job {
 }
 
 impl Cx<'_> {
-    /// The id of a job of this account. The job is remembered nowhere: half of the id is a keyed
-    /// hash of the rest.
+    /// The id of a job of this account. The job is not stored: half of the id is a keyed hash of
+    /// the rest.
     fn job_id(&self, job: Job, number: u8) -> String {
         let millis = u64::try_from(job.created.millis()).unwrap_or(0);
         let head = millis << 16 | u64::from(job.by_action) << 8 | u64::from(number);
@@ -161,13 +161,13 @@ keyward_types::actions! {
     GetServiceLastAccessedDetailsWithEntities = "iam:GetServiceLastAccessedDetailsWithEntities",
 }
 
-/// What is asked about a job.
+/// What a request asks about a job.
 pub trait OfJob: Action {
     /// See [`Operation::PARAMETERS`].
     const PARAMETERS: &'static [Parameter];
-    /// The element that would hold what was found.
+    /// The element for the results.
     const LIST: &'static str;
-    /// Whether the answer says what was asked for.
+    /// Whether the answer repeats the request.
     const SAYS_TYPE: bool;
 }
 

@@ -123,7 +123,7 @@ impl Api for Iam {
     fn restricted(_caller: &Caller, subject: &Subject, _operation: &str) -> Option<Fault> {
         match subject {
             Subject::Role { .. } => None,
-            // Without a multi-factor device, and there is none. AWS takes them for unknown.
+            // Actions without a multi-factor device, and there is none. AWS treats them as unknown.
             Subject::Root | Subject::User(_) | Subject::Federated { .. } => {
                 let message = AuthError::UnknownAccessKey.to_string();
                 let fault = Fault::new("InvalidClientTokenId", Some(message));

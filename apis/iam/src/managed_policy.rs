@@ -51,7 +51,7 @@ impl Output<Iam> for PolicyFound {
     fn render(&self, out: &mut xml::Writer<'_>) {
         out.element("Policy", |out| {
             self.policy.render_in_list(out);
-            // CreatePolicy does not say it again.
+            // CreatePolicy does not repeat it.
             if let Some(description) = self
                 .policy
                 .record

@@ -1,7 +1,7 @@
 //! Members that several IAM operations have, with AWS's constraints for them.
 //!
-//! Lengths are the model's and are told as such. What names, paths and documents may be made of
-//! IAM checks itself, after all lengths, and tells in a sentence of its own.
+//! Lengths come from the model, with its errors. IAM itself checks the characters of names, paths
+//! and documents, after all lengths, with messages of its own.
 
 use keyward_engine::audit::parameters::{Parameter, text};
 use keyward_types::{
@@ -34,7 +34,7 @@ pub const INSTANCE_PROFILE: usize = 128;
 /// The most characters of an ARN.
 pub const ARN: usize = 2048;
 
-/// Says what a member must be, as IAM tells it: `it must …`.
+/// What a member must be, in IAM's words: `it must …`.
 fn must<'m, 'o>(
     text: Text<'m, 'o>,
     member: &str,
@@ -97,8 +97,8 @@ fn read_policy_arn<'m, 'o>(m: &'m mut Members<'o>, member: &'static str) -> Text
     arn.rule(parses, || "Invalid ARN:  Could not be parsed!".to_owned())
 }
 
-/// The ARN of a managed policy that must be given. Whether it is one of a policy is told to those
-/// who may ask.
+/// The required ARN of a managed policy. Only callers with permission learn whether it is that of a
+/// policy.
 pub fn policy_arn(m: &mut Members<'_>, member: &'static str) -> String {
     read_policy_arn(m, member).required().to_owned()
 }
@@ -138,8 +138,8 @@ pub fn path_prefix(m: &mut Members<'_>) -> String {
     })
 }
 
-/// The path of a list of managed policies, `/` if nothing is said. AWS has it end with a `/`
-/// although it does not say so.
+/// The path of a list of managed policies, `/` if none is given. At AWS it must end with a `/`,
+/// although that is not documented.
 pub fn policy_path_prefix(m: &mut Members<'_>) -> String {
     read_path_prefix(m, is_policy_path)
 }

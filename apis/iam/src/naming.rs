@@ -1,4 +1,4 @@
-//! The records that lead from a name or a unique id to what bears it.
+//! The records that lead from a name or a unique id to what has it.
 
 use keyward_engine::directory::{
     identities::NameKind,
@@ -39,7 +39,7 @@ pub fn free(
     Ok(())
 }
 
-/// Renames what bears a name; the new one must be free or differ from the old by case alone.
+/// Renames something; the new name must be free or differ from the old one only in case.
 ///
 /// # Errors
 /// When the batch is full.
@@ -77,7 +77,7 @@ fn put(
     Ok(())
 }
 
-/// Notes where the bearer of a unique id lives, for policies that name it so.
+/// Records which user or role has a unique id, for policies that name it by that.
 ///
 /// # Errors
 /// When the batch is full.

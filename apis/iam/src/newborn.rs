@@ -22,7 +22,7 @@ use crate::{
     naming, paths, reserved,
 };
 
-/// What a request says of anything that it creates.
+/// What a request contains for anything that it creates.
 #[derive(Debug)]
 pub struct Particulars {
     /// The name.
@@ -54,7 +54,7 @@ pub trait Creates: Action + Sized {
     /// What is to be created.
     fn wanted(&self) -> &Particulars;
 
-    /// How denials show it; its ARN if this says nothing.
+    /// How denials show it; its ARN if this is empty.
     fn shown(&self) -> Option<String> {
         None
     }
@@ -185,8 +185,8 @@ fn is_principal(noun: Noun) -> bool {
     matches!(noun.names, NameKind::User | NameKind::Role)
 }
 
-/// Checks the quota of what a new record is of, and takes its name. Answers what there is one more of once the
-/// record is written.
+/// Checks the quota of a new record, and reserves its name. Returns what must be counted once the record is
+/// written.
 ///
 /// # Errors
 /// `LimitExceeded`.
@@ -213,7 +213,7 @@ pub fn enroll<R: Record>(
     Ok(counted)
 }
 
-/// Deletes an entity's record, and gives its name back.
+/// Deletes an entity's record, and frees its name.
 ///
 /// # Errors
 /// When the batch is full.

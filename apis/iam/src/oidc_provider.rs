@@ -1,8 +1,8 @@
 //! OpenID Connect identity providers: the issuers whose tokens an account's roles may trust.
 //!
-//! AWS refuses a port in a provider's URL; here it is part of the provider's name, since issuers
-//! of one's own often have one. Thumbprints are kept and decide nothing: an issuer's certificate
-//! is verified by authorities, as AWS does for authorities it knows.
+//! AWS refuses a port in a provider's URL; here it is part of the provider's name, since private
+//! issuers often have one. Thumbprints are stored but have no effect: an issuer's certificate is
+//! verified with the trusted authorities, as AWS does for authorities that it knows.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html>
 
@@ -102,7 +102,7 @@ impl NamedOperand for ProviderArn {
     }
 }
 
-/// A provider that was asked for, and may not be there.
+/// A requested provider, which may not exist.
 #[derive(Clone, Debug)]
 pub struct ProviderLookup {
     arn: String,
@@ -182,7 +182,7 @@ fn read_thumbprints(m: &mut Members<'_>) -> Option<Vec<String>> {
     list.map(|list| list.into_iter().map(str::to_owned).collect())
 }
 
-/// Refuses what are not thumbprints, or too many.
+/// Refuses invalid thumbprints, and too many of them.
 ///
 /// # Errors
 /// `InvalidInput`.

@@ -1,4 +1,4 @@
-//! What most operations do alike: they name what they are done to, need one permit on it, and fetch
+//! What most operations have in common: they name one entity, need one permit on it, and fetch
 //! nothing else before they are allowed.
 
 use std::{fmt, future::Future, marker::PhantomData};
@@ -312,7 +312,7 @@ pub trait Listing: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, IamFault>> + Send;
 }
 
-/// The operation that answers a page of such a list.
+/// The operation that returns a page of such a list.
 #[derive(Debug)]
 pub struct ListOf<L: Listing> {
     of: L::Operand,

@@ -1,5 +1,5 @@
-//! Where IAM's own records are stored. Those of users, groups, roles and managed policies, of which the
-//! engine makes callers, are stored where [`keyward_engine::directory::paths`] says.
+//! Where IAM's own records are stored. Those of users, groups, roles and managed policies, from which
+//! the engine builds callers, are stored where [`keyward_engine::directory::paths`] says.
 
 pub use keyward_engine::directory::paths::{
     GROUP, OIDC_PROVIDER, POLICY, ROLE, USER, access_key, access_key_last_use, account, name_home,
@@ -98,7 +98,7 @@ pub fn alias_of_account(partition: Partition, account: AccountId) -> Path {
     global(partition, account, [ACCOUNT_ALIAS])
 }
 
-/// That a credential report of an account was asked for.
+/// That a credential report of an account was requested.
 pub fn credential_report(partition: Partition, account: AccountId) -> Path {
     global(partition, account, [CREDENTIAL_REPORT])
 }

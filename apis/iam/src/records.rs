@@ -1,5 +1,5 @@
-//! What IAM keeps beside users, groups, roles, managed policies and identity providers, whose records the
-//! engine makes callers of.
+//! What IAM stores, apart from users, groups, roles, managed policies and identity providers, from whose
+//! records the engine builds callers.
 
 use keyward_engine::directory::records::V1;
 use keyward_types::{account::AccountId, tag::Tag, time::Timestamp, unique_id::UniqueId};
@@ -25,7 +25,7 @@ pub struct InstanceProfileRecord {
     pub role: Option<UniqueId>,
 }
 
-/// When a credential report was last asked for.
+/// When a credential report was last requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CredentialReportRecord {

@@ -60,7 +60,7 @@ where
     type Output = Empty;
     type Fault = IamFault;
     type Resolved = Renaming<A::Entity>;
-    /// On what it is and on what it will be.
+    /// On the old and on the new name.
     type Permits = (Permit<A>, Option<Permit<A>>);
 
     fn parse(params: &Params<'_>) -> Result<Self, IamFault> {

@@ -1,5 +1,5 @@
-//! Paths and names that AWS keeps for itself. No customer makes anything under them, in any case:
-//! tools and people read an ARN as what it looks like.
+//! Paths and names that AWS reserves. No customer can create anything under them, ignoring case:
+//! tools and people believe what an ARN looks like.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
 
@@ -7,7 +7,7 @@ use keyward_engine::directory::reserved;
 
 use crate::fault::IamFault;
 
-/// Refuses a path and a name that only AWS may give.
+/// Refuses a path and a name that only AWS may use.
 ///
 /// # Errors
 /// `InvalidInput`.

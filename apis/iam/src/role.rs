@@ -63,7 +63,7 @@ pub struct CreateRole {
     max_session: Option<u32>,
 }
 
-/// A role that was made.
+/// A new role.
 #[derive(Debug)]
 pub struct RoleCreated(pub ShownRole);
 

@@ -40,7 +40,7 @@ pub fn tag(out: &mut xml::Writer<'_>, tag: &Tag) {
 pub fn boundary(out: &mut xml::Writer<'_>, boundary: Option<&ManagedPolicyRef>) {
     if let Some(policy) = boundary {
         out.element("PermissionsBoundary", |out| {
-            // The model says `PermissionsBoundaryPolicy`, real answers say this.
+            // The model has `PermissionsBoundaryPolicy`, but AWS answers this.
             out.text("PermissionsBoundaryType", "Policy");
             out.text("PermissionsBoundaryArn", &policy.arn);
         });
@@ -105,8 +105,8 @@ fn role_head(out: &mut xml::Writer<'_>, role: &ShownRole) {
     }
 }
 
-/// The members of `Role` in the answers of operations that make or change one: AWS leaves out how
-/// long its sessions may be and when it was last used.
+/// The members of `Role` in the answers of operations that create or change one: AWS omits the
+/// maximum duration of its sessions and its last use.
 pub fn role_as_written(out: &mut xml::Writer<'_>, role: &ShownRole) {
     role_head(out, role);
     boundary(out, role.record.boundary.as_ref());

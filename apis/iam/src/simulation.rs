@@ -1,4 +1,4 @@
-//! What policies would say: the pipeline's own evaluator, asked about a made-up request.
+//! What policies would decide: the pipeline's own evaluator with a simulated request.
 //!
 //! As at AWS, the key policy of a KMS key and other policies of resources count only if they are
 //! given with the request.

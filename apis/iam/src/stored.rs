@@ -53,7 +53,7 @@ impl Cx<'_> {
     }
 
     /// A role's trust policy as IAM shows it: principals by today's ARNs, and by their unique ids
-    /// if they are gone.
+    /// if they were deleted.
     ///
     /// # Errors
     /// When the record cannot be read.

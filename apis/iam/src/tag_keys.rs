@@ -1,4 +1,4 @@
-//! How tags are told apart: some of IAM's nouns do it without regard to case.
+//! How tag keys are compared: for some of IAM's nouns without regard to case.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules>
 
@@ -9,7 +9,7 @@ use crate::fault::IamFault;
 /// The most tags of anything.
 pub const MAX_TAGS: usize = 50;
 
-/// How the keys of the tags of something are told apart.
+/// How the tag keys of something are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// Without regard to case: users and roles.
@@ -51,7 +51,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Adds tags; one with a key that is there takes its place.
+    /// Adds tags; a tag with an existing key replaces the old one.
     ///
     /// # Errors
     /// `LimitExceeded`.

@@ -135,15 +135,15 @@ pub struct TagsOf<A>(PhantomData<fn() -> A>);
 pub struct Tags(Page<Tag>);
 
 impl Tags {
-    /// Tags in order, each with its place in it: a key may be longer than a marker can be, so the marker
-    /// holds the place.
+    /// Tags in order, each with its position: a key may be longer than a marker can be, so the marker
+    /// has the position.
     pub fn in_order(tags: &[Tag]) -> Vec<(usize, Tag)> {
         let mut tags = tags.to_vec();
         tags.sort_by(|a, b| a.key.cmp(&b.key));
         tags.into_iter().enumerate().collect()
     }
 
-    /// What markers hold.
+    /// The content of markers.
     pub fn place((at, _): &(usize, Tag)) -> String {
         format!("{at:02}")
     }

@@ -99,7 +99,7 @@ impl Operation for PutKeyPolicy {
             }
         }
         let key = found.unit()?;
-        // Whom the policy names is looked up only for those who may put one.
+        // The principals in the policy are looked up only for callers who may put one.
         let policy = cx.check_policy(&self.policy).await??;
         let supply = |supply: &mut Supply| self.supply(supply);
         let keeps_control = self.bypass == Some(true)

@@ -42,7 +42,7 @@ impl ShownAccount {
         self.member.record().account.as_str()
     }
 
-    /// The accounts of an organization that stand below `parent`, or all of them.
+    /// The accounts of an organization that are below `parent`, or all of them.
     pub fn all<'o>(
         organization: &'o Arc<OrganizationUnit>,
         parent: Option<&'o Parent>,

@@ -33,7 +33,7 @@ fn most(kind: ControlPolicyType) -> usize {
     }
 }
 
-/// A policy with what is attached to a target beside it.
+/// A policy with what else is attached to a target.
 fn found(
     organization: &OrganizationUnit,
     (policy, target): (&ControlPolicyId, &PolicyTarget),

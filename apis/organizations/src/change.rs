@@ -1,5 +1,5 @@
-//! A change of an organization: a batch that rewrites the head of its unit, so that of two that
-//! are made at once one begins anew.
+//! A change of an organization: a batch that rewrites the head of its unit, so that of two changes
+//! at the same time, one starts again.
 
 use keyward_engine::directory::{
     identities::Home,
@@ -100,12 +100,12 @@ impl OrganizationChange {
     /// # Errors
     /// Never for what is parsed.
     pub fn delete(&mut self, kind: &str, id: &str) -> Result<(), OrganizationsFault> {
-        // The head's precondition stands for the whole unit.
+        // The head's precondition covers the whole unit.
         let path = part(self.home, kind, id)?;
         Ok(self.batch.delete(path, Precondition::Any)?)
     }
 
-    /// The batch, for what stands outside of the unit.
+    /// The batch, for records outside of the unit.
     pub fn batch(&mut self) -> &mut SealedBatch {
         &mut self.batch
     }
@@ -129,7 +129,8 @@ impl OrganizationChange {
     }
 }
 
-/// Refuses one more account, organizational unit or policy than an organization can hold.
+/// Refuses another account, organizational unit or policy if the organization has reached the
+/// limit.
 ///
 /// # Errors
 /// `ConstraintViolationException` for that reason.

@@ -1,5 +1,5 @@
-//! `CreateAccount`: a new account, with a role that the management account may assume. The work
-//! is done at once, but told as AWS tells it, later.
+//! `CreateAccount`: a new account, with a role that the management account may assume. The work is
+//! done at once, but reported as at AWS, later.
 //!
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/API_CreateAccount.html>
 
@@ -56,7 +56,7 @@ pub struct CreateAccount {
     tags: Vec<Tag>,
 }
 
-/// The output of CreateAccount: the work goes on, as AWS would have it.
+/// The output of CreateAccount: the work is in progress, as at AWS.
 #[derive(Debug)]
 pub struct AccountRequested(CreateAccountRecord);
 
@@ -174,7 +174,7 @@ impl Operation for CreateAccount {
 }
 
 impl CreateAccount {
-    /// The batch that makes the account, in the organization and with its role.
+    /// The batch that creates the account, in the organization and with its role.
     fn make(
         &self,
         cx: &Cx<'_>,

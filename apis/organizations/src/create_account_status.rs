@@ -181,7 +181,7 @@ impl Output<Organizations> for StatusesListed {
     }
 }
 
-/// `CreateAccountStatus`; `done`: as it stands now, otherwise as it stood when it was asked for.
+/// `CreateAccountStatus`; with `done` its current state, otherwise its state when it was requested.
 pub fn status(request: &CreateAccountRecord, done: bool, out: &mut Writer<'_>) {
     out.string("Id", request.id.as_str());
     out.string("AccountName", &request.account_name);

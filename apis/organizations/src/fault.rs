@@ -12,16 +12,16 @@ use keyward_store::{error::LimitError, path::PathError, sealed::SealedError};
 use keyward_types::organization::ControlPolicyType;
 use keyward_wire::json::Rejected;
 
-/// Why a parameter is refused: AWS's `Reason` beside its text.
+/// Why a parameter is refused: AWS's `Reason` in addition to its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Because(pub &'static str, pub &'static str);
 
-/// A value has not the shape that the model asks for.
+/// A value does not match the model's pattern.
 pub const PATTERN: Because = Because(
     "INVALID_PATTERN",
     "You provided a value that does not match the required pattern.",
 );
-/// A page token that this operation did not give.
+/// A page token that this operation did not issue.
 pub const NEXT_TOKEN: Because = Because(
     "INVALID_NEXT_TOKEN",
     "You provided a NextToken that isn't valid.",
@@ -36,7 +36,7 @@ pub const NON_DETACHABLE: Because = Because(
     "NON_DETACHABLE_POLICY",
     "You can't detach the RCPFullAWSAccess policy.",
 );
-/// A service that can be none.
+/// Not a valid service.
 pub const UNRECOGNIZED_SERVICE: Because = Because(
     "UNRECOGNIZED_SERVICE_PRINCIPAL",
     "You specified an unrecognized service principal.",
@@ -57,7 +57,7 @@ pub const SYSTEM_TAG: Because = Because(
 pub enum OrganizationsFault {
     /// The policies deny.
     AccessDenied(Denied),
-    /// The caller's account may not ask this, whatever its policies say.
+    /// The caller's account cannot do this, whatever its policies say.
     NotYours,
     /// No such account in the organization.
     AccountNotFound,
@@ -85,7 +85,7 @@ pub enum OrganizationsFault {
     DuplicatePolicyAttachment,
     /// Something failed on our side.
     Internal(Internal),
-    /// A parameter is not what it must be.
+    /// A parameter is not valid.
     InvalidInput {
         /// AWS's word.
         reason: &'static str,
@@ -157,7 +157,7 @@ impl OrganizationsFault {
         Self::Internal(Internal::new(cause))
     }
 
-    /// What AWS says of a policy's text that is wrong for its type.
+    /// AWS's message for a policy text that is wrong for its type.
     pub fn of_policy(error: &PolicyError, kind: ControlPolicyType) -> Self {
         match error {
             PolicyError::TooLong(_) => Self::Constraint(Because(

@@ -63,7 +63,7 @@ impl Ask for ListPolicies {
         organization: &Arc<OrganizationUnit>,
         cx: &Cx<'_>,
     ) -> Result<Done<PoliciesListed>, OrganizationsFault> {
-        // There are none of a type that is not served.
+        // There are none of a type that is not supported.
         let kind = self.kind.served();
         let own = organization.policies().values().cloned();
         let full = kind.and_then(|kind| full_access(organization.partition(), kind));

@@ -1,5 +1,5 @@
-//! What nearly all operations do alike: only the management account asks, the organization's
-//! unit is all that is needed to answer, and what changes rewrites its head.
+//! What nearly all operations have in common: only the management account may call them, they need
+//! only the organization's unit, and a change rewrites its head.
 
 use std::sync::Arc;
 
@@ -37,8 +37,8 @@ pub trait Ask: Sized + Send + Sync + 'static {
     /// What it answers.
     type Output: Output<Organizations>;
 
-    /// Reads the members; none only if one of them broke its constraints, which the members
-    /// know.
+    /// Reads the members; `None` only if one of them violated its constraints, which the members
+    /// have noted.
     fn read(m: &mut Members<'_>) -> Option<Self>;
 
     /// Checks what the model does not say.

@@ -227,7 +227,7 @@ pub fn tag_keys(m: &mut Members<'_>) -> Vec<String> {
     keys.into_iter().map(str::to_owned).collect()
 }
 
-/// Refuses tags that cannot stand together.
+/// Refuses tags that cannot be used together.
 ///
 /// # Errors
 /// `InvalidInputException` for keys that occur twice or are AWS's, `ConstraintViolationException`

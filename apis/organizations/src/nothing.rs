@@ -1,5 +1,5 @@
-//! Reads of what an organization of Keyward cannot have: delegated administrators, invitations, a
-//! resource policy. They answer as AWS does where there is none.
+//! Read operations for what an organization of Keyward cannot have: delegated administrators,
+//! invitations, a resource policy. They answer as AWS does if there are none.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub struct NoneListed {
 }
 
 impl NoneListed {
-    /// The page that is asked for. No token of a further one was ever given.
+    /// The requested page. A token of another page was never issued.
     fn of(
         name: &'static str,
         page: &Pagination,
@@ -134,7 +134,7 @@ impl Ask for ListDelegatedServicesForAccount {
 /// What the audit trail shows of a filter.
 const FILTER: &[Parameter] = &[text("ActionType"), text("ParentHandshakeId")];
 
-/// What handshakes are asked for.
+/// Which handshakes are requested.
 #[derive(Debug)]
 struct Handshakes {
     filter: String,

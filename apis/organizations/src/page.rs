@@ -1,4 +1,4 @@
-//! Pages of what an organization holds: at most twenty at a time, in the order of their ids.
+//! Pages of what an organization has: at most twenty at a time, in the order of their ids.
 
 use keyward_engine::{
     marker::MarkerError,
@@ -36,8 +36,8 @@ impl Pagination {
         Self(Paging::new(token.map(str::to_owned), most))
     }
 
-    /// The page of `all`, which come in the order of what `id` tells of them. `filter` is what
-    /// else was asked: a token is good for the same question only.
+    /// The page of `all`, which are in the order of their `id`. `filter` is the rest of the
+    /// request: a token is valid only for the same request.
     ///
     /// # Errors
     /// `InvalidInputException` for a token of another question.

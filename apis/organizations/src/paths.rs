@@ -1,4 +1,4 @@
-//! Where the records of Organizations are stored. Those by which requests are decided are stored where
+//! Where the records of Organizations are stored. Those that decide about requests are stored where
 //! [`keyward_engine::directory::paths`] says.
 
 use keyward_engine::directory::paths::{ORGANIZATION, below_global, global};

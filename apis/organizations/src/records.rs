@@ -1,4 +1,5 @@
-//! What Organizations keeps beside what decides, whose records the engine reads.
+//! What Organizations stores, apart from the records that decide about requests, which the engine
+//! reads.
 
 use keyward_engine::directory::records::V1;
 use keyward_types::{
@@ -8,7 +9,7 @@ use keyward_types::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A request to create an account, and what came of it.
+/// A request to create an account, and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateAccountRecord {
@@ -16,11 +17,11 @@ pub struct CreateAccountRecord {
     pub version: V1,
     /// `car-…`.
     pub id: CreateAccountRequestId,
-    /// The organization that it was asked for.
+    /// The organization for which it was requested.
     pub organization: OrganizationId,
-    /// The name that was asked for.
+    /// The requested name.
     pub account_name: String,
-    /// When it was asked for and done, at once.
+    /// When it was requested and, at the same time, done.
     pub at: Timestamp,
     /// The account; `None` if it could not be made.
     pub account: Option<AccountId>,

@@ -28,7 +28,7 @@ pub fn organization(
     if let Some(email) = email {
         out.string("MasterAccountEmail", email);
     }
-    // What can be enabled; whether it is, is the root's to say.
+    // What can be enabled; the root shows whether it is.
     out.array("AvailablePolicyTypes", |types| {
         types.object(|summary| {
             summary.string("Type", ControlPolicyType::Service.as_str());

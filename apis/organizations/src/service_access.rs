@@ -1,6 +1,7 @@
 //! Which services may act in all accounts of an organization.
 //!
-//! What they may do there is up to the services; Keyward keeps who was let in, and since when.
+//! What they may do there is up to the services; Keyward stores which services have access, and
+//! since when.
 //!
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/API_EnableAWSServiceAccess.html>
 
@@ -25,7 +26,7 @@ use crate::{
     page::{Paged, Pagination},
 };
 
-/// The most services of an organization: AWS has not half as many that can be let in.
+/// The most services of an organization: AWS has not even half as many.
 const MOST: usize = 200;
 
 /// Whether the name is shaped like a service's: `sso.amazonaws.com`, or with more before it.

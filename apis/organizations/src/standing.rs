@@ -1,4 +1,4 @@
-//! Where the caller's account stands: in which organization, and whether it manages it.
+//! The place of the caller's account: in which organization it is, and whether it manages it.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub enum Thing {
     Policy(ControlPolicyId),
 }
 
-/// Where the caller's account stands now: read anew for each attempt.
+/// The place of the caller's account now: read again for each attempt.
 #[derive(Debug)]
 pub struct Standing {
     membership: Option<Membership>,
@@ -66,7 +66,7 @@ impl Standing {
         self.membership.is_some()
     }
 
-    /// The permits for an action on all these things; on the account at large if there are none.
+    /// The permits for an action on all these things; on the account as a whole if there are none.
     ///
     /// # Errors
     /// The first denial.

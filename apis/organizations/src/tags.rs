@@ -208,7 +208,7 @@ impl Ask for ListTagsForResource {
 
     fn read(m: &mut Members<'_>) -> Option<Self> {
         let thing = members::tagged(m, "ResourceId");
-        // All tags of anything stand on one page.
+        // All tags are on one page.
         let page = Pagination::read_token(m, 50);
         Some(Self {
             thing: thing?,

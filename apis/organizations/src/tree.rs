@@ -1,4 +1,4 @@
-//! What stands where: roots, parents and children.
+//! The tree: roots, parents and children.
 //!
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListRoots.html>
 
@@ -38,7 +38,7 @@ fn check_parent(
     }
 }
 
-/// The organizational units that stand below a parent, by id.
+/// The organizational units below a parent, by id.
 fn units_below<'o>(
     organization: &'o OrganizationUnit,
     parent: &'o Parent,

@@ -1,5 +1,5 @@
-//! The text of an agent's token: where it is, its id, and its secret. The server keeps a hash of the
-//! secret alone.
+//! The text of an agent's token: where it is, its id, and its secret. The server stores only a hash
+//! of the secret.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_crypto::{digest::sha256, random, secret::SecretBytes};

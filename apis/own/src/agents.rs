@@ -1,10 +1,10 @@
 //! Agents: programs on other machines that store the volumes of an account in a Region, and what they
 //! and their operators ask of the server.
 //!
-//! An agent proves itself once by a token, and is given an access key of its own. That key is good for
-//! the operations for agents and for nothing else. It opens the volumes that are assigned to this
-//! agent: the server unwraps their data keys in the name of the service that they belong to. So a
-//! stolen machine opens its own volumes until it is removed, and no others.
+//! An agent proves itself once by a token, and is given an access key of its own. That key is valid
+//! only for the operations for agents. It opens the volumes that are assigned to this agent: the
+//! server unwraps their data keys in the name of the service that they belong to. So a stolen machine
+//! opens its own volumes until it is removed, and no others.
 
 use keyward_api_kms::{
     grants::index::GrantPaths,
@@ -44,13 +44,14 @@ use crate::fault::KeywardFault;
 /// The agent that calls.
 ///
 /// # Errors
-/// When it is none that is registered; the pipeline has refused everybody else.
+/// When it is not a registered agent; the pipeline has refused everybody else.
 pub fn caller<'c>(cx: &'c Context<'_>) -> Result<(&'c Agent, &'c AgentId), KeywardFault> {
     let agent = cx.caller.agent();
     agent.ok_or_else(|| Internal::new("an operation for agents was called by somebody else").into())
 }
 
-/// What is kept of the agent that calls. It may have waited, and may have been removed since it was let in.
+/// The record of the calling agent. The request may have waited, and the agent may have been removed since
+/// it was authenticated.
 ///
 /// # Errors
 /// As for an access key that is unknown, if it was.
@@ -64,7 +65,7 @@ pub async fn record(cx: &Context<'_>) -> Result<(AgentRecord, Revision), Keyward
     found.ok_or_else(|| AuthError::UnknownAccessKey.into())
 }
 
-/// Where agents and volumes stand that a request is about.
+/// The Region and account of the agents and volumes of a request.
 pub type AccountRegion = (Region, AccountId);
 
 /// The most agents of an account in a Region.
@@ -189,7 +190,7 @@ pub async fn has_grant(
 /// Why a volume cannot end, or be written, in a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum NotEnded {
-    /// What is kept of it names a path that is none.
+    /// Its record contains an invalid path.
     #[error(transparent)]
     Path(#[from] PathError),
     /// The batch has no room for it.
@@ -209,7 +210,7 @@ impl From<NotEnded> for KeywardFault {
 /// Has a volume end in a batch, with all that ends with it.
 ///
 /// # Errors
-/// When a path of it is none, or the batch is too large.
+/// When one of its paths is not valid, or the batch is too large.
 pub fn end(
     batch: &mut SealedBatch,
     (region, account): AccountRegion,
@@ -258,7 +259,7 @@ pub fn put_token(
     Ok(())
 }
 
-/// Has an agent be gone in a batch, with what it signs with.
+/// Removes an agent in a batch, with its access keys.
 ///
 /// # Errors
 /// When the batch is too large.
@@ -276,8 +277,8 @@ pub fn remove_agent(
     batch.delete(path, at).map_err(too_large)
 }
 
-/// Has a token be gone in a batch, with the agent that registered with it, unless that has called: whoever had the token
-/// may have the agent's access key.
+/// Removes a token in a batch, with the agent that registered with it, unless that has called: whoever had the token may
+/// have the agent's access key.
 ///
 /// # Errors
 /// When the batch is too large.
@@ -299,7 +300,7 @@ pub fn remove_token(
 /// Has so many of the records that end with a volume end in a batch, the last first.
 ///
 /// # Errors
-/// When a path of it is none, or the batch is too large.
+/// When one of its paths is not valid, or the batch is too large.
 pub fn end_some(
     batch: &mut SealedBatch,
     place: AccountRegion,
@@ -330,7 +331,7 @@ pub fn put(
     Ok(())
 }
 
-/// What an agent is told of what is wanted.
+/// What an agent is told about what is wanted.
 pub fn word(wanted: Wanted) -> &'static str {
     match wanted {
         Wanted::Present => "PRESENT",

@@ -1,8 +1,9 @@
-//! `AssignVolume`: another agent stores a volume from now on, since the one that did is gone, or is to store it no longer.
+//! `AssignVolume`: another agent stores a volume from now on, because the previous one is gone or should not store it any
+//! more.
 //!
-//! From the same commit on only the new agent can open the volume. It never makes one that was there before: its operator
-//! brings the image, and says so to the agent (`keyward agent adopt`). Each assignment is a new generation of what is wanted:
-//! reports of the agent before, and images that it may still have, are of an older one.
+//! From the same commit on only the new agent can open the volume. It never creates a volume that existed before: its
+//! operator brings the image, and tells the agent so (`keyward agent adopt`). Each assignment is a new generation of what is
+//! wanted: reports of the agent before, and images that it may still have, are of an older one.
 
 use keyward_engine::{
     audit::parameters::{Parameter, text},
@@ -143,7 +144,7 @@ impl Operation for AssignVolume {
         output.generation = assigned.generation;
         let mut batch = cx.batch();
         agents::put(&mut batch, place, (&assigned, revision))?;
-        // The agent must not have gone meanwhile.
+        // The agent must not have been removed in the meantime.
         let path = paths::agent(place.0, place.1, &agent.id);
         let at = Precondition::At(agent_revision);
         batch.check(path, at).map_err(too_large)?;

@@ -3,8 +3,8 @@
 //!
 //! Who the client is, the certificate says that it presented: an access key signed the client's public key, as
 //! `mount.efs` has it sign with the option `iam`. That signature is verified here like any other. A client
-//! without one is nobody that is known. The service that the volume belongs to decides, by an operation
-//! that only clients come to, and records it.
+//! without one is unknown. The service that the volume belongs to decides, by an operation that only clients
+//! come to, and records it.
 //!
 //! What strangers are refused is recorded once in ten minutes for an address, so that they cannot fill the disk.
 //!
@@ -59,7 +59,7 @@ pub struct AuthorizeMount {
     again: bool,
 }
 
-/// What the client's certificate says of who it is.
+/// The identity in the client's certificate.
 #[derive(Debug)]
 struct Identity {
     access_key: String,
@@ -69,7 +69,7 @@ struct Identity {
     key_hash: String,
 }
 
-/// The output: what the service answered, as it is.
+/// The output: the service's answer, unchanged.
 #[derive(Debug)]
 pub struct Rights(bytes::Bytes);
 
@@ -137,7 +137,7 @@ impl Operation for AuthorizeMount {
         };
         let volume = VolumeId::parse(&self.volume).map_err(|_| no_volume())?;
         let found = agents::volume(cx, (agent.region, agent.account), (id, &volume)).await?;
-        // Nobody mounts what is to be gone.
+        // A volume that is being deleted cannot be mounted.
         if found.0.wanted == Wanted::Absent {
             return Err(no_volume());
         }
@@ -145,7 +145,7 @@ impl Operation for AuthorizeMount {
     }
 
     fn authorize(&self, _volume: &Self::Resolved, _gate: &Gate<'_>) -> Result<(), Denied> {
-        // Being the agent that serves it is the permission to ask; what is decided is about the client.
+        // The agent that serves it may ask; the decision is about the client.
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl Operation for AuthorizeMount {
         (volume, _): &Self::Resolved,
         cx: &Cx<'_>,
     ) -> Result<Done<Rights>, KeywardFault> {
-        // Another volume, another address and a change of what is allowed are worth an event.
+        // Another volume, another address and a change of what is allowed get an event.
         let kind = (
             (volume.id.as_str(), volume.authorization),
             network(self.address),
@@ -180,7 +180,7 @@ impl Operation for AuthorizeMount {
 }
 
 impl AuthorizeMount {
-    /// Decides about the client; answers beside it whether the client is known. If a refusal of one that is not `repeats`
+    /// Decides about the client; returns also whether the client is known. If a refusal of one that is not `repeats`
     /// another, the service does not record it.
     async fn decide(
         &self,
@@ -310,8 +310,8 @@ impl Identity {
         }
     }
 
-    /// The query that `mount.efs` signs, with the signature. What it is made of has no character but those
-    /// that are escaped here, so that nothing of a certificate can be a parameter of its own.
+    /// The query that `mount.efs` signs, with the signature. All its characters are escaped here, so that
+    /// nothing of a certificate can be a parameter of its own.
     fn query(&self, region: &str) -> String {
         let date = self.at.get(..8).unwrap_or_default();
         let scope = format!("{}/{date}/{region}/{SERVICE}/aws4_request", self.access_key);

@@ -16,7 +16,7 @@ pub struct Backups {
 }
 
 impl Backups {
-    /// An agent says how the backups of a volume are.
+    /// An agent reports the state of a volume's backups.
     pub fn hear(&self, volume: &VolumeId, backup: &BackupReport) {
         match backup.failure {
             Some(_) => self.failed.lock().insert(volume.clone()),
@@ -34,7 +34,7 @@ impl Backups {
         self.failed.lock().len()
     }
 
-    /// An agent says whether its place for backups can be used.
+    /// An agent reports whether its place for backups can be used.
     pub fn hear_of_place(&self, agent: &AgentId, failure: Option<&str>) {
         match failure {
             Some(why) => self.places.lock().insert(agent.clone(), why.to_owned()),

@@ -1,6 +1,6 @@
-//! What the policies say today, as a case (`docs/policy-cases.md`): who asks, with every policy
-//! and grant that speaks for or against it. The evaluator decides it as it decides cases without
-//! a server; it is the pipeline's own.
+//! What the policies say today, as a case (`docs/policy-cases.md`): who asks, with every policy and
+//! grant that applies to it. The same evaluator decides it that decides cases without a server, and
+//! that the pipeline uses.
 
 mod grants;
 mod subject;
@@ -21,7 +21,7 @@ pub(crate) use subject::plain;
 
 use crate::{Cx, fault::KeywardFault};
 
-/// A policy with what it is called.
+/// A policy with its name.
 #[derive(Clone, Debug)]
 pub struct Titled {
     /// Such as `inline policy "p" of the user "alice"`.
@@ -29,7 +29,7 @@ pub struct Titled {
     text: Box<RawValue>,
 }
 
-/// Somebody who may ask, with all that speaks for it.
+/// A possible caller, with its policies.
 #[derive(Clone, Debug)]
 pub struct CaseCaller {
     /// The identity.
@@ -46,7 +46,7 @@ pub struct CaseCaller {
     org: Option<(String, Vec<String>)>,
 }
 
-/// What is asked about.
+/// What the question is about.
 #[derive(Clone, Debug)]
 pub struct CaseResource {
     /// Its ARN, or `*`.
@@ -101,7 +101,7 @@ struct GrantCase {
     issuing_account: String,
 }
 
-/// A case with what its policies are called.
+/// A case with the names of its policies.
 #[derive(Debug)]
 pub struct Written {
     /// The line.
@@ -112,7 +112,7 @@ pub struct Written {
 
 impl Titled {
     pub(super) fn new(title: String, text: &str) -> Result<Self, KeywardFault> {
-        // The text stays as it was written, so that lines can be told.
+        // The text stays as it was written, so that line numbers can be shown.
         let text = RawValue::from_string(text.trim().to_owned())
             .map_err(|error| Internal::new(error.to_string()))?;
         Ok(Self { title, text })
@@ -133,7 +133,7 @@ impl Cx<'_> {
             context: key_context(record),
             rcps: Vec::new(),
         };
-        // AWS managed keys and the management account's keys stand under none.
+        // None apply to AWS managed keys and to the management account's keys.
         if let Some(membership) = self.directory().membership(self.caller.home()).await? {
             let path = membership.member().path().to_owned();
             target.give(
@@ -194,7 +194,7 @@ impl Cx<'_> {
             );
         }
         for (key, value) in given {
-            // What is given counts instead of what would follow, whatever its case.
+            // A given value replaces the one that would follow, ignoring case.
             context.retain(|known, _| !known.eq_ignore_ascii_case(key));
             context.insert(key.clone(), value.clone());
         }
@@ -258,7 +258,7 @@ impl CaseResource {
         Ok(target)
     }
 
-    /// A resource whose API says what decisions about it rest on.
+    /// A resource whose API says what decisions about it depend on.
     pub(super) fn with_facts(resource: &str, facts: &Facts) -> Result<Self, KeywardFault> {
         let mut target = Self::without_policy(resource);
         if let Some((title, text)) = &facts.policy {
@@ -281,7 +281,7 @@ impl CaseResource {
     }
 }
 
-/// What a key itself says.
+/// The condition values of a key.
 fn key_context(record: &KeyRecord) -> BTreeMap<String, Value> {
     let mut context = BTreeMap::new();
     for (name, value) in [
@@ -304,7 +304,7 @@ fn key_context(record: &KeyRecord) -> BTreeMap<String, Value> {
     context
 }
 
-/// What a request has when it says nothing else.
+/// The default values of a request.
 fn defaults(action: &str) -> Vec<(String, Value)> {
     let action = action.to_ascii_lowercase();
     let given = match action.as_str() {

@@ -131,7 +131,7 @@ impl Operation for CreateForwardAccessSession {
         let (_, account) = caller.home();
         let identifier = KeyIdentifier::parse(&self.key_id, Forms::All, region, Some(account))?;
         let (key, new) = match identifier {
-            // Whether a key named by ARN is there, KMS will say, to whom it may.
+            // KMS says whether a key named by its ARN exists, if the caller may know.
             KeyIdentifier::Key(key) => (key, None),
             // Which key another account's alias leads to is not for a service to learn.
             KeyIdentifier::Alias { account: owner, .. } if owner != account => {
@@ -224,7 +224,7 @@ impl CreateForwardAccessSession {
             Bearer::Service(_) => {
                 Err(KmsFault::validation("The presented request was signed by a service.").into())
             }
-            // Who has no identity here signed nothing.
+            // A caller without an identity here has signed nothing.
             Bearer::Agent(_) | Bearer::Nobody => {
                 Err(KeywardFault::from(AuthError::MissingAuthenticationToken))
             }
@@ -255,7 +255,7 @@ fn session_of(service: &ActingService, prepared: &Prepared, now: Timestamp) -> S
     let subject = match (own.map(SessionUnit::subject), caller.bearer()) {
         (Some(subject), _) => subject.clone(),
         (None, Bearer::User(user)) => Subject::User(user.record().id.clone()),
-        // Roles have sessions only; services and who has no identity were refused.
+        // Roles have only sessions; services and callers without an identity were refused before.
         (
             None,
             Bearer::Root | Bearer::Role(_) | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody,

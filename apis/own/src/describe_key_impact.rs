@@ -1,7 +1,7 @@
-//! `DescribeKeyImpact`: what would become unreadable without a key, and who has used it lately: to be asked before a
-//! key is disabled or deleted.
+//! `DescribeKeyImpact`: what would become unreadable without a key, and who has used it lately: for use before a key
+//! is disabled or deleted.
 //!
-//! Each API says of its own resources which ones a key protects ([`Api::dependents`](keyward_engine::api::Api)). The
+//! Each API says which of its own resources a key protects ([`Api::dependents`](keyward_engine::api::Api)). The
 //! trail says who has used it.
 
 mod users;
@@ -25,9 +25,9 @@ use crate::{Cx, Keyward, fault::KeywardFault};
 const DAYS: i64 = 30;
 /// The most days.
 const MAX_DAYS: i64 = 400;
-/// How many resources an answer has, if nothing is said of it, and at most.
+/// How many resources an answer has by default, and at most.
 const MAX_LIMIT: i64 = 100;
-/// What is said of backups, of which the server knows little.
+/// The note about backups, about which the server knows little.
 const BACKUPS: &str = "Backups and other copies of a file system are under its key, and would become unreadable with it. \
     The server knows only the newest backup that an agent has told it of. It knows nothing of backups of file systems \
     that were deleted, nor of copies by `keyward volume send`.";
@@ -95,7 +95,7 @@ impl Operation for DescribeKeyImpact {
     }
 
     fn authorize(&self, (): &(), gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
-        // About the account: it tells of resources, and of what the trail has.
+        // About the account, since it shows resources and what is on the trail.
         gate.account(|_| ())
     }
 
@@ -131,7 +131,7 @@ impl Operation for DescribeKeyImpact {
                     cx.account().to_string(),
                 );
                 let named = key.clone();
-                // Reading takes a while: not on a thread that serves.
+                // Reading takes a while, so not on a thread that serves requests.
                 let found = tokio::task::spawn_blocking(move || {
                     let _turn = turn;
                     users(&directory, (&named, &account), since)

@@ -1,6 +1,6 @@
-//! `ExplainDecision`: may this principal do that with this key today, and how does that come about:
-//! every policy that takes part, the statement that decides, what failed of the others, and the
-//! least that would turn a denial into an allow.
+//! `ExplainDecision`: may this principal do that with this key today, and why: every policy that
+//! takes part, the statement that decides, what did not match in the others, and the smallest
+//! changes that would turn a denial into an allow.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -42,7 +42,7 @@ pub struct ExplainDecision {
     context: BTreeMap<String, Value>,
 }
 
-/// What is asked about.
+/// What the question is about.
 #[derive(Debug)]
 enum About {
     Key(String),
@@ -54,7 +54,7 @@ enum About {
 pub struct Explained {
     explanation: Explanation,
     written: Written,
-    /// The condition keys that a request could have besides, and that statements name.
+    /// The condition keys in statements that a request could have in addition.
     unknown: Vec<String>,
     notes: Vec<String>,
 }
@@ -163,8 +163,8 @@ pub(super) fn action_name(m: &mut Members<'_>) -> String {
         .to_owned()
 }
 
-/// The action in AWS's own case. One that its service does not have is a mistake of the one who
-/// asks: "denied" would be true of it and help nobody.
+/// The action in AWS's own case. An unknown action is a mistake of the caller: "denied" would be
+/// true, but would not help.
 pub(super) fn known_action(given: &str) -> Result<String, KeywardFault> {
     match look_up(given) {
         KnownAction::Action(action) => Ok(action),
@@ -187,7 +187,7 @@ pub(super) fn check_key_action(action: &str) -> Result<(), KeywardFault> {
 }
 
 impl Cx<'_> {
-    /// Somebody of the caller's own account, or the fault that says what can be asked about.
+    /// Somebody of the caller's own account, or the fault that says whom the question can be about.
     pub(super) async fn subject_or_fault(
         &self,
         text: &str,
@@ -258,7 +258,7 @@ impl Explained {
         notes: Vec<String>,
         turn: Turn,
     ) -> Result<Self, KeywardFault> {
-        // Large policies take a while: not on a thread that serves.
+        // Large policies take a while, so not on a thread that serves requests.
         let explained = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             case::explain(&written.line).map(|explanation| Self {
@@ -271,7 +271,7 @@ impl Explained {
         let explained = explained
             .await
             .map_err(|error| Internal::new(error.to_string()))?;
-        // The case was written here from what is stored, so it can be read.
+        // The case was built here from stored records, so it can be read.
         explained.map_err(|errors| Internal::new(errors.join("; ")).into())
     }
 
@@ -322,7 +322,7 @@ pub(super) fn is_settled(key: &str) -> bool {
     SETTLED.iter().any(|settled| key.starts_with(settled))
 }
 
-/// The condition keys that statements name and the question says nothing of.
+/// The condition keys in statements that the question does not give.
 pub(super) fn unknown_keys(explanation: &Explanation) -> Vec<String> {
     let policies = explanation.layers.iter().flat_map(|layer| &layer.policies);
     let statements = policies.flat_map(|policy| &policy.statements);

@@ -138,7 +138,7 @@ impl Operation for ExplainRecordedDecision {
 }
 
 impl ExplainRecordedDecision {
-    /// The event of the request, if it is of the caller's account.
+    /// The event of the request, if it is in the caller's account.
     async fn event(&self, cx: &Cx<'_>, turn: Turn) -> Result<Value, KeywardFault> {
         let (directory, which) = (cx.shared().audit_directory().to_owned(), self.which.clone());
         let account = cx.account().to_string();

@@ -1,5 +1,5 @@
 //! The faults of Keyward's own service: KMS's where it works on keys, and AWS's for a request that
-//! proves nobody.
+//! cannot be authenticated.
 
 mod made;
 
@@ -30,7 +30,7 @@ pub enum KeywardFault {
         /// The stranger's address.
         address: IpAddr,
     },
-    /// The presented request proves nobody.
+    /// The presented request cannot be authenticated.
     Unproven(AuthError),
     /// Only a service may do this.
     NotAService {
@@ -53,15 +53,15 @@ pub enum KeywardFault {
     },
     /// No event of that request in the caller's account.
     NoSuchRequest {
-        /// The id asked for.
+        /// The requested id.
         request_id: String,
     },
     /// No event of a denied request in the caller's account.
     NothingDenied {
-        /// To whom, if that was asked.
+        /// The principal, if one was given.
         principal: Option<String>,
     },
-    /// No policy was asked about the request.
+    /// No policy was evaluated for the request.
     NothingDecided {
         /// The request.
         request_id: String,
@@ -97,7 +97,7 @@ pub enum KeywardFault {
     LimitExceeded {
         /// How many.
         most: usize,
-        /// Of what.
+        /// The kind of resource, in the plural.
         what: &'static str,
     },
     /// No volume of that id is assigned to the agent.
@@ -110,7 +110,7 @@ pub enum KeywardFault {
         /// As it was named.
         volume: String,
     },
-    /// The volume is to be gone.
+    /// The volume is being deleted.
     Ending {
         /// The volume.
         volume: VolumeId,
@@ -156,7 +156,7 @@ pub enum KeywardFault {
         /// Why not.
         message: String,
     },
-    /// A token that is none, was used, or has expired.
+    /// A token that is not valid, was used, or has expired.
     BadToken,
     /// A service's call of KMS was refused.
     Refused(Told),
@@ -164,7 +164,7 @@ pub enum KeywardFault {
     Busy,
     /// There is no turn for a request that waited.
     NoTurn,
-    /// As KMS says it.
+    /// As KMS reports it.
     Kms(KmsFault),
 }
 

@@ -1,5 +1,5 @@
 //! The condition values that a question gives. A key that no request can have is refused: an answer about
-//! it would be true and help nobody.
+//! it would be true, but would not help.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{Cx, fault::KeywardFault};
 
-/// The most condition values that a question gives.
+/// The most condition values that a question can give.
 const MOST_CONTEXT: usize = 100;
 
 /// What the audit trail shows of a condition value.
@@ -74,7 +74,7 @@ impl Cx<'_> {
     }
 }
 
-/// The end of a sentence that names what may be meant.
+/// The end of a sentence with suggestions.
 pub fn meant(alike: &[impl AsRef<str>]) -> String {
     let alike: Vec<&str> = alike.iter().map(AsRef::as_ref).collect();
     match alike.split_last() {
@@ -84,8 +84,8 @@ pub fn meant(alike: &[impl AsRef<str>]) -> String {
     }
 }
 
-/// The names of the keys that may be meant. The service in front counts only if it is there, and what
-/// a user chose does not count.
+/// The names of similar keys. The service prefix counts only if it is given, and the part that a user
+/// chose does not count.
 fn alike(given: &str, keys: impl Iterator<Item = &'static DeclaredKey>) -> Vec<String> {
     let (of, rest) = match given.split_once(':') {
         Some((of, rest)) => (Some(of), rest),

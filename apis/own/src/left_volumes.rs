@@ -27,7 +27,8 @@ use crate::{
 const AT_ONCE: usize = 50;
 const _: () = assert!(AT_ONCE < MAX_BATCH_CHANGES, "beside the volume");
 
-/// Ends them all. It can stop anywhere and go on later. What cannot be ended holds up nothing else.
+/// Ends them all. It can stop anywhere and continue later. One that cannot be ended does not delay
+/// the others.
 pub async fn end(cx: &WorkerContext) {
     let scopes = match scopes(cx.shared()).await {
         Ok(scopes) => scopes,
@@ -112,7 +113,8 @@ async fn retire(
     Ok(())
 }
 
-/// The volumes that are to be gone, and whether they end: whether they are gone, or their agent is.
+/// The volumes that are being deleted, and whether they can end: because they are gone, or their
+/// agent is.
 async fn left(
     cx: &WorkerContext,
     (region, account): AccountRegion,
@@ -138,7 +140,7 @@ async fn left(
     Ok(found.collect())
 }
 
-/// Ends a volume. A request that was under way when its agent was removed may be faster; the next round sees
+/// Ends a volume. A request that was running when its agent was removed may be faster; the next round sees
 /// what it did.
 async fn end_one(
     cx: &WorkerContext,

@@ -1,4 +1,5 @@
-//! Keyward's own service: what AWS has no operation for, and what agents ask. JSON 1.1 like KMS, signed for `keyward`.
+//! Keyward's own service: what AWS has no operations for, and the operations for agents. JSON 1.1 like KMS, signed for
+//! `keyward`.
 
 pub mod agent_token;
 pub mod agents;

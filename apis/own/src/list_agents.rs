@@ -25,7 +25,7 @@ use crate::{Cx, Keyward, agents, fault::KeywardFault};
 /// The most failures of each kind in an answer.
 const MOST_FAILURES: usize = 100;
 
-/// The input: the volume that is asked about, or none.
+/// The input: a volume, or none.
 #[derive(Debug)]
 pub struct ListAgents {
     volume: Option<String>,
@@ -52,13 +52,13 @@ pub struct Agents {
     left: Vec<VolumeRecord>,
     /// Volumes that are to be made, brought or deleted by an agent that is not connected.
     waiting: Vec<VolumeRecord>,
-    /// Volumes that are not as they are wanted.
+    /// Volumes that are not in the wanted state.
     failed: Vec<Failure>,
     /// Volumes whose last backup has failed.
     failed_backups: Vec<Failure>,
 }
 
-/// What an agent has said of a volume that is not as it is wanted.
+/// What an agent has reported about a volume that is not in the wanted state.
 #[derive(Debug)]
 struct Failure {
     volume: VolumeId,

@@ -1,8 +1,8 @@
 //! `OpenVolume`: an agent is given the data key of a volume that is assigned to it.
 //!
-//! The server unwraps it in the name of the service that the volume belongs to: the service's grant
-//! decides, and the call of `Decrypt` has an event of its own. The agent cannot call KMS itself, and so
-//! cannot present the wrapped key of another agent's volume.
+//! The server unwraps it as the service that the volume belongs to: the service's grant decides, and
+//! the call of `Decrypt` has an event of its own. The agent cannot call KMS itself, and so cannot
+//! present the wrapped key of another agent's volume.
 
 use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{

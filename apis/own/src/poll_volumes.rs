@@ -1,5 +1,5 @@
-//! `PollVolumes`: an agent asks what is wanted of the volumes that are assigned to it, and waits until
-//! that is something else than it knows. One request of each agent waits; a newer one overtakes it, and it is told so.
+//! `PollVolumes`: an agent asks what is wanted of the volumes that are assigned to it, and waits until that differs
+//! from what it knows. One request of each agent waits; a newer one replaces it, and it is told so.
 //!
 //! It is also told when a key of its volumes or a grant on it has been written: whether it can still open the volume
 //! may have changed, and it asks again at once.
@@ -82,7 +82,7 @@ impl Operation for PollVolumes {
         let known = m.string("Known").length(1, 64).optional();
         let known = known.map(str::to_owned);
         let wait = m.integer("WaitSeconds").range(0, MAX_WAIT).optional();
-        // An agent that does not know of backups makes none.
+        // An agent that does not know about backups makes none.
         let backs_up = m.boolean("BacksUp").optional().unwrap_or(false);
         let failure = m.string("BackupFailure").length(0, 1024).optional();
         let backup_failure = failure.map(str::to_owned);
@@ -109,17 +109,17 @@ impl Operation for PollVolumes {
         tokio::pin!(wait);
         let mut poll: Option<Poll<'_>> = None;
         loop {
-            // Seen before it is read, so that what changes meanwhile is not missed.
+            // Noted before it is read, so that changes in the meantime are not missed.
             changes.borrow_and_update();
             let volumes = Volumes::assigned(cx).await?;
             let keys = cx.directory().record_changes(key_paths(cx, &volumes)?);
             let mut found = self.read(cx, volumes).await?;
             if poll.is_some() {
-                // It was known before this one waited. Another one of the same agent says something else since, and
-                // the two must not wake each other.
+                // It was known before this one waited. Another request of the same agent has reported something
+                // else since, and the two must not wake each other.
                 found.outdated = None;
             }
-            // What it says of itself does not wait to be known.
+            // What it reports about itself is recorded at once.
             let waits = found.outdated.is_none() && !self.wait.is_zero();
             if !waits || self.known.as_ref() != Some(&found.known) {
                 if let Some(poll) = &mut poll {
@@ -128,7 +128,7 @@ impl Operation for PollVolumes {
                 return Ok(found);
             }
             let poll = poll.get_or_insert_with(|| cx.state().polls.begin(id));
-            // It takes no turn from those who do not wait.
+            // It takes no turn from requests that do not wait.
             let changed = cx.wait(async {
                 tokio::select! {
                     () = &mut wait => false,
@@ -149,7 +149,7 @@ impl Operation for PollVolumes {
     }
 
     fn authorize(&self, _volumes: &Volumes, _gate: &Gate<'_>) -> Result<(), Denied> {
-        // Being an agent is the permission, for what is assigned to it.
+        // An agent needs no other permission for what is assigned to it.
         Ok(())
     }
 
@@ -193,7 +193,7 @@ async fn use_token_up(
         Some(token) => paths::agent_token(agent.region, agent.account, token),
         None => return Err(KeywardFault::BadToken),
     };
-    // One that was removed meanwhile, or has expired, lets nobody in.
+    // A token that was removed in the meantime, or has expired, is not valid.
     let token = cx
         .directory()
         .rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
@@ -275,7 +275,7 @@ impl Volumes {
     }
 }
 
-/// Where the records stand that say whether the volumes' data keys can be unwrapped, each once.
+/// The paths of the records that decide whether the volumes' data keys can be unwrapped, each once.
 fn key_paths(cx: &Cx<'_>, volumes: &[VolumeRecord]) -> Result<Vec<Path>, KeywardFault> {
     let mut paths = BTreeSet::new();
     for volume in volumes {

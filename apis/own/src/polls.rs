@@ -1,4 +1,4 @@
-//! Agents that wait to hear what is wanted of their volumes: of each agent one request.
+//! Agents that wait to hear what is wanted of their volumes: one request of each agent.
 //!
 //! A newer request of an agent overtakes the one that waits. An agent that was started again has left none behind that
 //! anybody reads. Two processes that have one agent's access key overtake each other, and would do so without end: an
@@ -37,8 +37,8 @@ pub struct Polls {
 #[derive(Debug, Default)]
 struct Waiting {
     next: u64,
-    /// Of each agent the numbers of its requests, the newest last, and what tells each that it was overtaken. What is
-    /// dropped is not held back any longer.
+    /// Of each agent the numbers of its requests, the newest last, and the channel that tells each that it was
+    /// replaced. A dropped channel does not wait any longer.
     by_agent: HashMap<AgentId, VecDeque<(u64, Sender<bool>)>>,
     /// When an agent was last heard of that has not closed its connection since.
     heard: HashMap<AgentId, Instant>,
@@ -122,7 +122,7 @@ impl Poll<'_> {
         }
     }
 
-    /// It is answered. One that is dropped without an answer was given up by its sender.
+    /// It was answered. If it is dropped without an answer, its sender has given up.
     pub const fn answer(&mut self) {
         self.answered = true;
     }
@@ -179,7 +179,7 @@ mod tests {
         answered.answer();
         drop(answered);
         assert!(polls.is_connected(&agent));
-        // Of two requests, one goes on waiting.
+        // Of two requests, one keeps waiting.
         let (first, second) = (polls.begin(&agent), polls.begin(&agent));
         drop(first);
         assert!(polls.is_connected(&agent));

@@ -44,7 +44,8 @@ pub struct RegisterAgent {
     turn: OnceCell<Turn>,
 }
 
-/// How often one token registers, at most: so that nobody who has it can keep `RemoveAgent` from being faster.
+/// How often one token registers, at most: so that nobody with the token can always be faster than
+/// `RemoveAgent`.
 const MOST_REGISTRATIONS: u32 = 5;
 
 /// The token, and the agent that registered with it before, each with when it was written.
@@ -140,7 +141,7 @@ impl Operation for RegisterAgent {
                 before: None,
             });
         };
-        // One that is gone was removed, and does not come back.
+        // One that does not exist was removed, and does not come back.
         let path = paths::agent(place.0, place.1, id);
         let before = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
         let again = |agent: &AgentRecord| {

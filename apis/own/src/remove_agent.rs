@@ -1,4 +1,4 @@
-//! `RemoveAgent`: an agent's access key is good for nothing from now on. Volumes that were to be gone end
+//! `RemoveAgent`: an agent's access key is not valid from now on. Volumes that were to be gone end
 //! afterwards ([`left_volumes`](crate::left_volumes)); the others stay where they are, and nobody can open
 //! them.
 //!
@@ -145,7 +145,7 @@ impl RemoveAgent {
             let path = paths::agent_token(region, account, &id);
             let token = directory.rare::<AgentTokenRecord>(&path, purpose::AGENT_TOKEN);
             let Some(token) = token.await? else {
-                // Perhaps its agent was faster. Whoever wants the token gone must hear of that.
+                // Perhaps its agent was faster. The caller who removes the token must be told.
                 let agents = agents::all(cx, (region, account)).await?.into_iter();
                 let mut its = agents.filter(|(agent, _)| agent.token.as_ref() == Some(&id));
                 return Ok(its.next().map(|(agent, _)| Leaving::Used(id, agent.id)));

@@ -1,8 +1,8 @@
 //! Refusals that repeat one another: strangers who are refused the same again and again must not be able to fill the
 //! disk with events.
 //!
-//! The first refusal of its kind is recorded like everything; those that follow within ten minutes are counted,
-//! and sampled into the log of refused callers. So is what is refused when too many kinds have been recorded in this time.
+//! The first refusal of its kind is recorded like everything else; those that follow within ten minutes are counted, and
+//! sampled into the log of refused callers. So are refusals after too many kinds were recorded in this time.
 
 use std::{
     collections::{HashSet, hash_map::RandomState},

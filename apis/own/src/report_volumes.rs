@@ -1,4 +1,4 @@
-//! `ReportVolumes`: an agent says what became of what was wanted of its volumes.
+//! `ReportVolumes`: an agent reports the state of its volumes.
 
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, integer, structure, structures, text},
@@ -29,9 +29,9 @@ const MOST: usize = 20;
 /// The lines of a batch that a volume takes that is gone, with what ends with it. Any other takes one.
 const LINES: usize = 1 + MOST_BELONGINGS;
 const _: () = assert!(MOST * LINES < MAX_BATCH_CHANGES, "one line is the event's");
-/// The states that an agent tells.
+/// The states that an agent reports.
 const STATES: &[&str] = &["FAILED", "GONE", "READY"];
-/// The states of mount targets that it tells.
+/// The states of mount targets that it reports.
 const TARGET_STATES: &[&str] = &["FAILED", "READY"];
 /// The most mount targets of a volume in a report: more than a Region has Availability Zones.
 const MOST_TARGETS: usize = 26;
@@ -51,15 +51,15 @@ struct Report {
     state: &'static str,
     bytes: Option<u64>,
     message: Option<String>,
-    /// The mount targets that it serves, or fails to; `None` if it says nothing of them.
+    /// The mount targets that it serves, or fails to; `None` if it does not report them.
     targets: Option<Vec<Served>>,
-    /// How its backups are; `None` if it says nothing of them.
+    /// How its backups are; `None` if it does not report them.
     backup: Option<BackupReport>,
     /// How its database is; none if it says nothing of it.
     database: Option<databases::Told>,
 }
 
-/// The output: the volumes of which something else is wanted by now.
+/// The output: the volumes for which something else is wanted by now.
 #[derive(Debug)]
 pub struct Stale(Vec<VolumeId>);
 
@@ -175,7 +175,7 @@ impl Operation for ReportVolumes {
     }
 
     fn authorize(&self, _volumes: &Self::Resolved, _gate: &Gate<'_>) -> Result<(), Denied> {
-        // Being an agent is the permission, for what is assigned to it.
+        // An agent needs no other permission for what is assigned to it.
         Ok(())
     }
 

@@ -24,8 +24,8 @@ pub struct Scans {
 #[error("too many wait for their turn")]
 pub struct Busy;
 
-/// Somebody's turn, until it and its clones are dropped. What goes on when the request is given
-/// up, on a thread of its own, holds a clone.
+/// Somebody's turn, until it and its clones are dropped. Work that continues on a thread of its own
+/// after the request was given up holds a clone.
 #[derive(Clone, Debug)]
 pub struct Turn {
     _permit: Arc<OwnedSemaphorePermit>,
@@ -57,7 +57,7 @@ impl Scans {
     pub async fn turn(&self) -> Result<Turn, Busy> {
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
         let waiting = Waiting(&self.waiting);
-        // Who has the turn does not wait.
+        // The request with the turn does not wait.
         if before > MOST_WAITING {
             return Err(Busy);
         }

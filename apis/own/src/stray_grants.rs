@@ -1,11 +1,12 @@
-//! The end of grants that were made for a volume which never came to be. A server that is killed between the grant, which
-//! KMS has committed, and the volume leaves one, and nobody else knows of it.
+//! Retires grants that were created for a volume that was never created. A server that is killed between the grant, which
+//! KMS has committed, and the volume leaves one, and nobody else knows about it.
 //!
-//! A request that makes a volume looks the same for a moment. So a grant ends only if no volume has had it in several
-//! rounds in a row: no request takes that long, and one that a stopped process goes on with ends between two rounds.
+//! A request that creates a volume looks the same for a moment. So a grant ends only if no volume has had it in
+//! several rounds in a row: no request takes that long, and a request of a process that was stopped for a while ends
+//! between two rounds.
 //!
 //! A service of that name that runs outside of the server (`keyward service create`) has grants of its own, which look
-//! the same. Nobody here knows what they are for, so no grant ends while it has credentials.
+//! the same. The server does not know what they are for, so no grant is retired while that service has credentials.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +106,7 @@ pub struct StrayGrants {
 }
 
 impl StrayGrants {
-    /// One round. It can stop anywhere and go on later.
+    /// One round. It can stop anywhere and continue later.
     pub async fn round(&self, cx: &WorkerContext) {
         let mut found = BTreeMap::new();
         for kind in KINDS {
@@ -250,7 +251,7 @@ async fn end(
     let named = ("kms", "RetireGrant");
     let retired = by_worker::<Keyward>(cx, region, (kind.service, resource), named, &body);
     match retired.await {
-        // It is refused only if the grant or its key has gone meanwhile.
+        // It is refused only if the grant or its key was deleted in the meantime.
         Ok(_) | Err(NotDone::Refused(_)) => {
             tracing::info!(%key, grant = %id, volume, "a grant without a volume is retired");
             Ok(())

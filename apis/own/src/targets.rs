@@ -16,8 +16,8 @@ pub struct Target {
     networks: Vec<Network>,
 }
 
-/// The mount targets of a volume that are to be served: none of one that is to be gone, none that is
-/// being deleted, and none whose subnet is not configured any more.
+/// The mount targets of a volume that are to be served: none of a volume that is being deleted, none
+/// that is being deleted itself, and none whose subnet is not configured any more.
 pub fn of(volume: &VolumeRecord, vpcs: &Vpcs, region: Region) -> Vec<Target> {
     if volume.wanted == Wanted::Absent {
         return Vec::new();
@@ -38,7 +38,7 @@ pub fn of(volume: &VolumeRecord, vpcs: &Vpcs, region: Region) -> Vec<Target> {
         .collect()
 }
 
-/// What an agent says of a mount target.
+/// What an agent reports about a mount target.
 #[derive(Debug)]
 pub struct Served {
     /// Its id.
@@ -49,9 +49,9 @@ pub struct Served {
     pub message: Option<String>,
 }
 
-/// Has a volume's mount targets be as its agent says it serves them: `served` is all of them. Answers the
-/// paths that end with those that are gone, of which there are no more than `room`; the others wait
-/// for the agent's next report.
+/// Updates a volume's mount targets from its agent's report: `served` is all of them. Returns the paths
+/// that end with those that are gone, of which there are no more than `room`; the others wait for the
+/// agent's next report.
 pub fn report(volume: &mut VolumeRecord, served: &[Served], mut room: usize) -> Vec<String> {
     let mut ended = Vec::new();
     volume.targets.retain_mut(|target| {

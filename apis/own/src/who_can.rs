@@ -1,6 +1,6 @@
-//! `WhoCan`: everybody whom the policies let do that with this key today, through which statement
-//! or grant, and who may do it under conditions that a request can meet; and what cannot be known
-//! from here.
+//! `WhoCan`: everybody whom the policies allow to do that with this key today, through which
+//! statement or grant, and who may do it under conditions that a request can meet; and what cannot
+//! be known from here.
 
 mod allowed;
 
@@ -43,7 +43,7 @@ use crate::{
 
 /// How many cases are in memory at once.
 const AT_ONCE: usize = 32;
-/// The most principals that are asked about.
+/// The most principals that are checked.
 const MOST_PRINCIPALS: usize = 10_000;
 /// The most grants of a key whose grantees are listed.
 const MOST_GRANTS: usize = 10_000;
@@ -56,7 +56,7 @@ pub struct WhoCan {
     context: BTreeMap<String, Value>,
 }
 
-/// Somebody to be asked about, before any policy is read.
+/// A principal to check, before any policy is read.
 #[derive(Debug)]
 enum Somebody {
     Root,
@@ -70,7 +70,7 @@ enum Somebody {
 #[derive(Debug)]
 pub struct Capable {
     action: String,
-    /// Those who may, whatever the request has besides what was given.
+    /// Those who may, whatever else the request has.
     allowed: Vec<Allowed>,
     /// Those who may if the request has more: an entry for each way.
     conditional: Vec<Allowed>,
@@ -135,8 +135,7 @@ impl Operation for WhoCan {
             unknown: Vec::new(),
             notes: Vec::new(),
         };
-        // So many at a time, however many there are: each case holds all the policies it is
-        // about.
+        // A limited number at a time: each case has all its policies.
         for some in everybody.chunks(AT_ONCE) {
             let mut cases = Vec::with_capacity(some.len());
             for one in some {
@@ -148,7 +147,7 @@ impl Operation for WhoCan {
                 // Others are served between them.
                 tokio::task::yield_now().await;
             }
-            // Deciding takes a while: not on a thread that serves.
+            // Deciding takes a while, so not on a thread that serves requests.
             let turn = turn.clone();
             let decided = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
@@ -211,7 +210,7 @@ impl Capable {
 }
 
 impl Cx<'_> {
-    /// Every principal that a key's policies could let in and that can be known here.
+    /// Every principal that a key's policies could allow and that is known here.
     async fn everybody(
         &self,
         unit: &keyward_api_kms::units::KeyUnit,
@@ -277,7 +276,7 @@ impl Cx<'_> {
                     notes.push(foreign(&shown));
                 }
                 Party::Session { .. } | Party::FederatedUser { .. } => named.push(shown),
-                // They are asked about anyway.
+                // They are checked anyway.
                 Party::Account { .. } | Party::User { .. } | Party::Role { .. } => {}
             }
         }
@@ -296,7 +295,7 @@ impl Cx<'_> {
         Ok(found)
     }
 
-    /// Somebody with all that speaks for it today, unless it is gone.
+    /// A principal with all its policies of today, unless it was deleted.
     async fn somebody(
         &self,
         one: &Somebody,

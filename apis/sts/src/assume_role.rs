@@ -1,7 +1,7 @@
-//! `AssumeRole`: temporary credentials of a role, for whom its trust policy lets in.
+//! `AssumeRole`: temporary credentials of a role, for callers whom its trust policy allows.
 //!
-//! There are no multi-factor devices, so a code of one is never right; `ProvidedContexts` and
-//! `MinimumSessionTokenSize` are not served.
+//! There are no multi-factor devices, so no code is valid; `ProvidedContexts` and
+//! `MinimumSessionTokenSize` are not supported.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 
@@ -38,7 +38,7 @@ pub struct AssumeRole {
     mfa: mfa::Code,
 }
 
-/// The role, and what the session will carry.
+/// The role, and what the session will have.
 #[derive(Debug)]
 pub struct Resolved {
     role: ResolvedRole,
@@ -133,7 +133,8 @@ impl Operation for AssumeRole {
         if let (Some(old), Some(new)) = (inherited, self.source_identity.as_deref())
             && old != new
         {
-            // It names who is behind the chain, so no link of it may change it.
+            // It names the original identity of a chain of roles, so nobody in the chain may change
+            // it.
             let message = format!(
                 "User: {} is not authorized to perform: sts:SetSourceIdentity on resource: {}",
                 principal.arn(),

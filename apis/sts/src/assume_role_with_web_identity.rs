@@ -1,6 +1,6 @@
-//! `AssumeRoleWithWebIdentity`: temporary credentials of a role, for whom an identity provider of
-//! the role's account vouches. The request is not signed; its token is the proof, and was verified
-//! when the caller was (`front/web_identity.rs`).
+//! `AssumeRoleWithWebIdentity`: temporary credentials of a role, for web identities of an identity
+//! provider of the role's account. The request is not signed; its token is the proof, and was
+//! verified when the caller was (`front/web_identity.rs`).
 //!
 //! Tokens of OAuth 2.0 (`ProviderId`) and `MinimumSessionTokenSize` are not served.
 //!
@@ -39,7 +39,7 @@ pub struct AssumeRoleWithWebIdentity {
     policies: RequestedPolicies,
 }
 
-/// The role, and what the provider gives its session.
+/// The role, and what the provider adds to its session.
 #[derive(Debug)]
 pub struct Resolved {
     role: ResolvedRole,

@@ -1,8 +1,8 @@
 //! The condition keys of STS that operations supply, each declared once.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html>.
-//! What an identity provider vouches for stands under keys that begin with the provider's name;
-//! the caller supplies those.
+//! The claims of an identity provider are condition keys that begin with the provider's name; the
+//! caller supplies those.
 
 use keyward_engine::condition_keys;
 

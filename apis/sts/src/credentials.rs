@@ -1,4 +1,4 @@
-//! Temporary credentials: made, and written into answers and events.
+//! Temporary credentials: created, and written into answers and events.
 
 use keyward_crypto::random;
 use keyward_engine::{

@@ -1,5 +1,5 @@
-//! `DecodeAuthorizationMessage`: what an encoded message of a denial says. No denial of Keyward
-//! carries one, since each says its reason in the open; so no message can be decoded.
+//! `DecodeAuthorizationMessage`: decodes the encoded message of a denial. Denials of Keyward have
+//! none, since each shows its reason openly, so no message can be decoded.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html>
 

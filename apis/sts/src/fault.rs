@@ -25,7 +25,7 @@ pub enum StsFault {
     Internal(Internal),
     /// An encoded message was not made here.
     InvalidAuthorizationMessage,
-    /// A parameter makes no sense.
+    /// A parameter is not valid.
     InvalidParameterValue {
         /// AWS's text.
         message: String,
@@ -35,7 +35,7 @@ pub enum StsFault {
         /// AWS's text.
         message: String,
     },
-    /// Session policies and tags take more room than a token has.
+    /// Session policies and tags are too large for a token.
     PackedPolicyTooLarge {
         /// AWS's text.
         message: String,

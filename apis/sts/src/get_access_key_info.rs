@@ -1,5 +1,5 @@
-//! `GetAccessKeyInfo`: the account of an access key, whoever's it is. It says nothing of whether
-//! the key exists: the id itself carries the account, but for ids that were chosen at first start.
+//! `GetAccessKeyInfo`: the account of an access key. It does not say whether the key exists: the id
+//! itself contains the account, except for ids that were chosen at the first start.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html>
 

@@ -1,4 +1,4 @@
-//! `GetFederationToken`: temporary credentials for somebody known to the caller only. They may do
+//! `GetFederationToken`: temporary credentials for somebody whom only the caller knows. They may do
 //! what both the caller and the session policies allow.
 //!
 //! <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html>
@@ -42,12 +42,12 @@ pub struct Resolved {
     subject: Subject,
 }
 
-/// The permits: to make the session, and to give it tags.
+/// The permits: to create the session, and to tag it.
 #[derive(Debug)]
 pub struct Permits {
     /// To make it.
     pub make: Permit<GetFederationToken>,
-    /// To give it tags, if it has some.
+    /// To tag it, if it has tags.
     pub tag: Option<Permit<TagSession>>,
 }
 

@@ -23,12 +23,12 @@ use crate::{
     unserved,
 };
 
-/// How long it lasts if nothing else is asked for, in seconds.
+/// The default duration, in seconds.
 const DEFAULT_SECONDS: i64 = 43_200;
 /// How long at most for the root user.
 const ROOT_SECONDS: i64 = 3600;
 
-/// How long the credentials that a user or the root user makes of its own last, in seconds.
+/// The maximum duration of credentials that a user or the root user creates for itself, in seconds.
 pub fn seconds(asked: Option<i64>, bearer: &Bearer) -> i64 {
     match bearer {
         Bearer::Root => asked.unwrap_or(ROOT_SECONDS).min(ROOT_SECONDS),

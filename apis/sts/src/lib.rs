@@ -103,7 +103,7 @@ impl Api for Sts {
         restrictions::restricted(caller, subject, operation)
     }
 
-    /// Sessions are made of users and roles; a service is neither.
+    /// Sessions are those of users and roles; a service is neither.
     fn service_denied(caller: &Caller, operation: &str) -> Fault {
         restrictions::unauthorized(caller, operation)
     }

@@ -1,4 +1,4 @@
-//! Codes of multi-factor devices. There are no such devices, so no code is right.
+//! Codes of multi-factor devices. There are no such devices, so no code is valid.
 
 use keyward_wire::json::Members;
 
@@ -37,7 +37,7 @@ impl Code {
     pub fn refuse(&self) -> Result<(), StsFault> {
         let message = match (&self.serial_number, self.code) {
             (None, false) => return Ok(()),
-            // A device that is there is another's, and none of this caller's.
+            // An existing device could only belong to somebody else.
             (Some(_), true) => {
                 "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user."
             }

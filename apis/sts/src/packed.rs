@@ -1,8 +1,8 @@
 //! `PackedPolicySize`: how much of their room in a token a session's policies and tags take.
 //!
-//! AWS does not say how it packs. This measure is fitted to what AWS was seen to answer
-//! (`docs/decisions/0015-packed-sizes-are-fitted.md`): for tags it is sure to a percent, for
-//! policies to some ten percent.
+//! AWS does not say how it packs. This measure is fitted to answers of AWS
+//! (`docs/decisions/0015-packed-sizes-are-fitted.md`): for tags it is accurate to one percent, for
+//! policies to about ten percent.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 
@@ -55,7 +55,7 @@ fn percent(size: usize, room: usize) -> usize {
     size.saturating_mul(100) / room
 }
 
-/// A tag is not compressed, and costs one byte beside its text.
+/// A tag is not compressed, and costs one byte in addition to its text.
 fn tag(tag: &Tag) -> usize {
     tag.key.len() + tag.value.len() + 1
 }

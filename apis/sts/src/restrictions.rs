@@ -21,7 +21,7 @@ pub fn restricted(caller: &Caller, subject: &Subject, name: &str) -> Option<Faul
     Some(Fault::new("AccessDenied", Some(message)).status(403))
 }
 
-/// The fault of a caller for whom the operation is not there.
+/// The fault for a caller who cannot use the operation.
 pub fn unauthorized(caller: &Caller, name: &str) -> Fault {
     let caller = caller.principal().arn();
     let message = format!("User: {caller} is not authorized to perform: sts:{name}");

@@ -19,7 +19,7 @@ use keyward_wire::{json::Members, xml};
 
 use crate::{condition_keys, fault::StsFault, names, session_tags::SessionTags};
 
-/// How long a session lasts if nothing else is asked for, in seconds.
+/// The default duration of a session, in seconds.
 const DEFAULT_SECONDS: i64 = 3600;
 
 /// The ARN of a role, which may not be there.
@@ -100,7 +100,7 @@ impl ResolvedRole {
         self.unit.as_ref()
     }
 
-    /// The role, for whom a permit was given: so it is there.
+    /// The role, for which there is a permit: so it exists.
     ///
     /// # Errors
     /// `Internal` if it is not.
@@ -159,7 +159,7 @@ impl Protected for ResolvedRole {
     }
 }
 
-/// What a session of a role is to be, as far as policies are asked about it.
+/// The parts of a role session that policies decide about.
 #[derive(Clone, Copy, Debug)]
 pub struct AskedSession<'a> {
     /// The session's name.
@@ -197,14 +197,15 @@ keyward_types::actions! {
     TagSession = "sts:TagSession",
 }
 
-/// Permits for a session of a role: to make it by the action `A`, and to give it what it carries.
+/// Permits for a role session: to create it by the action `A`, and for its tags and source
+/// identity.
 #[derive(Debug)]
 pub struct RolePermits<A: keyward_types::action::Action> {
     /// To make it.
     pub assume: Permit<A>,
-    /// To give it tags, if it has some.
+    /// To tag it, if it has tags.
     pub tag: Option<Permit<TagSession>>,
-    /// To give it a source identity, if it has one.
+    /// To set its source identity, if it has one.
     pub source_identity: Option<Permit<SetSourceIdentity>>,
 }
 

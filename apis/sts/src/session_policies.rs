@@ -15,8 +15,8 @@ use crate::{Cx, fault::StsFault, names, packed};
 
 /// The longest inline policy, in characters.
 pub const MAX_INLINE: usize = 2048;
-/// For the one operation whose inline policy the model does not bound: what is too long there is
-/// told as a share of the room.
+/// For the one operation whose inline policy the model does not bound: one that is too long is
+/// reported as a percentage.
 pub const UNRESTRICTED: usize = 128 << 10;
 /// The most managed policies.
 const MAX_MANAGED: usize = 10;

@@ -1,5 +1,5 @@
-//! Session tags, and the source identity: what a request gives, and what passes along a chain of
-//! roles.
+//! Session tags, and the source identity: those of a request, and those that are passed along a
+//! chain of roles.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html>
 

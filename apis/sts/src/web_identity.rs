@@ -16,11 +16,10 @@ use keyward_types::{partition::Partition, region::Region};
 
 use crate::{StsState, assume_role_with_web_identity::AssumeRoleWithWebIdentity, fault::StsFault};
 
-/// The Region that unsigned calls are said to be made in, where it is served: that of STS's global
-/// endpoint.
+/// The Region that is recorded for unsigned calls, if it is served: that of STS's global endpoint.
 const GLOBAL_ENDPOINT: &str = "us-east-1";
 
-/// The caller whom a token speaks for.
+/// The caller of a token.
 ///
 /// # Errors
 /// The fault of a request that is malformed or whose token is not believed.

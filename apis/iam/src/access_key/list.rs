@@ -182,7 +182,8 @@ impl Operation for GetAccessKeyLastUsed {
         found: &FoundKey,
         cx: &Cx<'_>,
     ) -> Result<Done<LastUsed>, IamFault> {
-        // AWS tells those who may ask no more of a key that is none of the account's.
+        // AWS tells callers with permission no more about a key that does not belong to the
+        // account.
         let key = found.key.as_ref().ok_or_else(|| IamFault::Protected {
             message: format!(
                 "User: {} is not authorized to perform iam:GetAccessKeyLastUsed on resource: \

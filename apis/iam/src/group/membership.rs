@@ -60,7 +60,7 @@ impl OnOne for AddUserToGroup {
     }
 
     async fn answer(&self, (group, user): &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
-        // If neither is there, AWS tells of the user.
+        // If neither exists, AWS's error is about the user.
         let (user, group) = (user.get()?, group.get()?);
         let (mut group_record, mut user_record) = (group.edit(cx)?, user.edit(cx)?);
         if user_record.groups.contains(&group_record.id) {
@@ -110,13 +110,13 @@ impl OnOne for RemoveUserFromGroup {
     }
 
     async fn answer(&self, (group, user): &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
-        // If neither is there, AWS tells of the user.
+        // If neither exists, AWS's error is about the user.
         let (user, group) = (user.get()?, group.get()?);
         let (mut group_record, mut user_record) = (group.edit(cx)?, user.edit(cx)?);
         let before = user_record.groups.len();
         user_record.groups.retain(|id| *id != group_record.id);
         if user_record.groups.len() == before {
-            // Who is not in is out, as who is in was let in already.
+            // Removing a user who is not in the group succeeds, as does adding one who is.
             return Ok(Done::unchanged(Empty));
         }
         group_record.members = group_record.members.saturating_sub(1);

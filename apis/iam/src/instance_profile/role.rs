@@ -1,5 +1,5 @@
-//! The role in an instance profile: put in, taken out. It is in the profile's record, and an index
-//! says the same under the role.
+//! Adding a role to an instance profile and removing it. It is in the profile's record, and an
+//! index says the same under the role.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html>
 
@@ -105,7 +105,7 @@ impl Operation for AddRoleToInstanceProfile {
         let bytes = records::encode(&MembershipRecord { version: V1 })?;
         batch.put(entry, purpose::MEMBERSHIP, &bytes, Precondition::Absent)?;
         record.put(cx, &mut batch, profile.written())?;
-        // Written as it was, so that nobody deletes the role meanwhile.
+        // Written unchanged, so that nobody deletes the role in the meantime.
         role_record.put(cx, &mut batch, role.written())?;
         Ok(Done::changed(Empty, batch))
     }

@@ -34,7 +34,7 @@ pub struct ListEntitiesForPolicy {
 #[derive(Debug)]
 pub struct Entities(Page<Holding>);
 
-/// One who has the policy.
+/// An entity that has the policy.
 #[derive(Clone, Debug)]
 struct Holding {
     kind: UniqueIdKind,

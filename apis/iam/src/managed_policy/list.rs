@@ -66,7 +66,7 @@ impl Operation for ListPolicies {
     type Api = Iam;
     type Output = Policies;
     type Fault = IamFault;
-    /// What the list is of, as a resource.
+    /// The resource of the list.
     type Resolved = String;
     type Permits = Permit<Self>;
 

@@ -1,5 +1,5 @@
-//! A managed policy as answers show it: a customer's by its record, one of AWS's own by the table
-//! and the account's uses of it.
+//! A managed policy as answers show it: a customer's from its record, one of AWS's own from the
+//! table and the account's uses of it.
 
 use keyward_engine::directory::{
     aws_policies::AwsPolicy,
@@ -14,7 +14,7 @@ use keyward_wire::xml;
 
 use crate::{Cx, entity::Entity, fault::IamFault, paths, shape};
 
-/// A managed policy as answers show it, whoever's it is.
+/// A managed policy, a customer's or one of AWS's own, as answers show it.
 #[derive(Debug)]
 pub struct ShownPolicy {
     /// Its ARN.

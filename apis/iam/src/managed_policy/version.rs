@@ -31,8 +31,8 @@ use crate::{
 /// The most versions of a policy.
 const MAX_VERSIONS: usize = 5;
 
-/// The policy that a version is asked of. One that is not there has no such version, and AWS says
-/// it like this.
+/// The policy of a requested version. One that does not exist has no such version, and AWS's error
+/// says so.
 fn with_version<'p>(
     policy: &'p Lookup<ManagedPolicyUnit>,
     (arn, version): (&str, &str),

@@ -18,7 +18,7 @@ use crate::{
     records::InstanceProfileRecord,
 };
 
-/// An instance profile. It is asked for rarely, so it is in no cache.
+/// An instance profile. It is rarely requested, so it is not cached.
 #[derive(Debug)]
 pub struct InstanceProfileUnit {
     arn: String,

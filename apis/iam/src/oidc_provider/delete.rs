@@ -1,5 +1,5 @@
-//! `DeleteOpenIDConnectProvider`: roles that trust it keep their trust policies and let nobody in
-//! by it any more; sessions that were made go on.
+//! `DeleteOpenIDConnectProvider`: roles that trust it keep their trust policies, which then allow
+//! nobody through it any more; existing sessions continue.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteOpenIDConnectProvider.html>
 

@@ -1,8 +1,8 @@
-//! The services that may have roles linked to them, with what the roles are called and may do.
+//! The services that have service-linked roles, with the names and policies of the roles.
 //!
-//! The table beside this file has a line a service, in the order of its bytes: the service's
-//! principal, the role's name, its policy among AWS's own, `suffix` if more than one such role can
-//! be made, and what the service says that the role is for, if it says anything. Names, policies
+//! The table next to this file has one line for each service, in the order of its bytes: the
+//! service's principal, the role's name, its policy among AWS's own, `suffix` if more than one such
+//! role can be created, and the service's description of the role, if it has one. Names, policies
 //! and suffixes are as roles in AWS accounts have them.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html>

@@ -1,5 +1,5 @@
-//! Roles that are linked to a service: its own to assume, made and deleted by operations of their
-//! own, changed by nobody.
+//! Service-linked roles: only the service can assume them, operations of their own create and
+//! delete them, and nobody can change them.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html>
 
@@ -38,7 +38,7 @@ use crate::{
     shape::ShownRole,
 };
 
-/// Where such roles and their policies stand.
+/// The path of such roles and their policies.
 pub const PATH: &str = reserved::SERVICE_LINKED_PATH;
 
 /// The most characters of a role's name.
@@ -188,7 +188,7 @@ impl Operation for CreateServiceLinkedRole {
 #[derive(Debug)]
 pub struct DeleteServiceLinkedRole(EntityName<Self>);
 
-/// What can be asked for by GetServiceLinkedRoleDeletionStatus.
+/// What GetServiceLinkedRoleDeletionStatus can return.
 #[derive(Debug)]
 pub struct DeletionTask(String);
 
@@ -246,8 +246,8 @@ impl Output<Iam> for DeletionTask {
 }
 
 impl Cx<'_> {
-    /// The id of a deletion that was done in this account. It is remembered nowhere: half of its
-    /// number is a keyed hash of the rest.
+    /// The id of a deletion that was done in this account. It is not stored: half of its number is
+    /// a keyed hash of the rest.
     fn deletion_task(&self, service: &str, role: &str, nonce: [u8; 8]) -> String {
         let account = self.account();
         let nonce = nonce.map(|byte| format!("{byte:02x}")).concat();

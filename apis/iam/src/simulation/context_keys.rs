@@ -1,4 +1,4 @@
-//! The condition keys that policies ask for, so that a simulation can give them.
+//! The condition keys in policies, so that a simulation can give them.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetContextKeysForPrincipalPolicy.html>
 

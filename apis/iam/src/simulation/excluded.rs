@@ -141,7 +141,7 @@ impl Excluded {
     }
 }
 
-/// A name in which one `*` stands for any run of characters and each `?` for one.
+/// A name in which one `*` matches any characters and each `?` matches one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     head: String,

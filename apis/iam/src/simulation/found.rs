@@ -1,4 +1,4 @@
-//! The user, group or role whose policies a simulation is of.
+//! The user, group or role whose policies are simulated.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     simulation::source::{SESSION, Sources, managed},
 };
 
-/// Whose policies a simulation is of.
+/// Whose policies are simulated.
 #[derive(Debug)]
 pub enum SimulatedIdentity {
     /// A user's, with its groups'.
@@ -156,7 +156,7 @@ async fn add_group(
 
 /// What has that very name and ARN.
 async fn exact<E: Entity>(cx: &Cx<'_>, name: &str, arn: &str) -> Result<Lookup<E>, IamFault> {
-    // One with another path is as if it were not there, which only who may ask is told.
+    // One with another path does not exist, which only callers with permission are told.
     let asked: Lookup<E> = Lookup::find(cx, name).await?;
     Ok(asked.only_at(cx, arn))
 }

@@ -22,7 +22,7 @@ pub struct Entry {
 pub struct MadeUp<'a> {
     /// What the request gives.
     pub entries: &'a [Entry],
-    /// Who is said to call, if anybody is.
+    /// The simulated caller, if one is given.
     pub principal: Option<&'a Principal>,
     /// The caller's tags.
     pub tags: &'a [Tag],

@@ -1,5 +1,5 @@
-//! The decisions of a simulation, and how they are shown: one result for an action, with what it
-//! came to on each resource.
+//! The decisions of a simulation, and how they are shown: one result for each action, with the
+//! decision on each resource.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_EvaluationResult.html>
 
@@ -28,7 +28,7 @@ use crate::{
 /// One question of a simulation.
 #[derive(Debug)]
 pub struct SimulatedQuestion<'a> {
-    /// Who is said to call.
+    /// The simulated caller.
     pub caller: &'a Principal,
     /// The action.
     pub action: &'a str,
@@ -44,7 +44,7 @@ pub struct SimulatedQuestion<'a> {
     pub organization: &'a [&'a [Attached<'a>]],
 }
 
-/// What a simulation says, the least restrictive first.
+/// The results of a simulation, the least restrictive first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
     Allowed,
@@ -90,7 +90,7 @@ struct Matched {
 }
 
 impl SimulatedQuestion<'_> {
-    /// What the policies say.
+    /// What the policies decide.
     pub fn outcome(&self, sources: &Sources) -> OnResource {
         let identity: Vec<Attached<'_>> = sources.identity.iter().map(Source::attached).collect();
         let levels: Vec<Vec<Attached<'_>>> = sources
@@ -163,7 +163,7 @@ impl SimulatedQuestion<'_> {
     }
 
     /// The statements of identity policies and of the resource's own that determine the result: all
-    /// that deny, or all that allow. That nothing allows is not a statement's doing.
+    /// that deny, or all that allow. If nothing allows, no statement is responsible.
     fn matched(&self, sources: &Sources, policies: Policies<'_>, verdict: Verdict) -> Vec<Matched> {
         let denies = match verdict {
             Verdict::Allowed => false,
@@ -202,7 +202,7 @@ impl SimulatedQuestion<'_> {
     }
 }
 
-/// Whether the resource of an action must let the caller in by a policy of its own: KMS keys and
+/// Whether the resource of an action must allow the caller by a policy of its own: KMS keys, and
 /// roles that are assumed.
 fn must_let_in(action: &str) -> bool {
     let service = action.split(':').next().unwrap_or_default();
@@ -258,14 +258,14 @@ impl EvaluationResult {
             .collect()
     }
 
-    /// Whether all resources are allowed by a part, if that part is in play.
+    /// Whether a part allows all resources, if that part applies.
     fn all(&self, part: impl Fn(&OnResource) -> Option<bool>) -> Option<bool> {
         let mut said = self.resources.iter().filter_map(part).peekable();
         said.peek()?;
         Some(said.all(|allowed| allowed))
     }
 
-    /// What kind of resource the results are of, as a template of its ARN.
+    /// The kind of resource of the results, as a template of its ARN.
     fn template(&self) -> &'static str {
         let mut found = self.resources.iter().map(|on| template(&on.resource));
         let first = found.next().flatten();
@@ -349,7 +349,7 @@ fn template(resource: &str) -> Option<&'static str> {
 fn render_matched<'m>(out: &mut xml::Writer<'_>, matched: impl IntoIterator<Item = &'m Matched>) {
     out.list("MatchedStatements", matched, |out, matched| {
         out.text("SourcePolicyId", &matched.source);
-        // The model's words are others; real answers say this.
+        // The model has other words, but AWS answers this.
         out.text("SourcePolicyType", "IAM Policy");
         if let Some((start, end)) = matched.place {
             position(out, "StartPosition", start);

@@ -64,7 +64,7 @@ impl Simulated {
         };
         let resource_owner = text(m, "ResourceOwner", 2048);
         let caller = text(m, "CallerArn", 2048);
-        // It says which further resources of EC2 a launch needs; here all are given.
+        // It says which other resources of EC2 a launch needs; here all resources are given.
         text(m, "ResourceHandlingOption", 64);
         let entries = m.structures("ContextEntries", |m| {
             let kinds = &[
@@ -182,7 +182,7 @@ impl Simulated {
             principal: caller.is_named.then_some(&caller.principal),
             tags: if caller.is_source { &sources.tags } else { &[] },
         };
-        // Whose policies are tried out is of the caller's account, so the same limits hold.
+        // The simulated identity is in the caller's account, so the same limits apply.
         let in_play = cx.caller.in_play();
         let limits = if sources.is_of_principal && !sources.without_organization {
             in_play.levels()
@@ -233,7 +233,7 @@ impl Simulated {
                         "Too many statements apply to one action: name fewer resources.",
                     ));
                 };
-                // AWS may answer fewer results than were asked for, too.
+                // AWS may return fewer results than requested, too.
                 marker = Some(cx.seal_marker(operation, &filter, &place(last))?);
                 break;
             }
@@ -243,8 +243,8 @@ impl Simulated {
         Ok(EvaluationResults::new(items, marker))
     }
 
-    /// Who owns a resource: the account in its ARN, the one that is named, or the one of who is
-    /// said to call.
+    /// The owner of a resource: the account in its ARN, the given one, or that of the simulated
+    /// caller.
     fn owner(&self, cx: &Cx<'_>, resource: &str, caller: &Principal) -> (Partition, AccountId) {
         let of_arn = || {
             let parts = ArnParts::parse(resource)?;
@@ -258,8 +258,8 @@ impl Simulated {
             .unwrap_or(cx.caller.home())
     }
 
-    /// Who is said to call: who is named, or whose policies are tried out. The policies alone, and
-    /// a group's, have a caller that no policy names.
+    /// The simulated caller: the one that is given, or the one whose policies are simulated. For
+    /// policies alone, and for those of a group, it is a caller that no policy names.
     fn caller(&self, cx: &Cx<'_>, sources: &Sources) -> Result<Caller, IamFault> {
         let id = |kind| UniqueId::from_random(kind, random::array());
         let unnamed = |partition, account| Caller {
@@ -290,7 +290,8 @@ impl Simulated {
                 is_source: true,
             });
         }
-        // Nobody is looked up: the one that is said to call is who the ARN says, there or not.
+        // Nobody is looked up: the simulated caller is the one in the ARN, whether or not it
+        // exists.
         let (partition, account, path) = (entity.partition, entity.account, shape::path_of(arn));
         let principal = match entity.noun {
             "user" => {
@@ -354,7 +355,7 @@ fn account_of(arn: &str) -> Option<(Partition, AccountId)> {
     Some((partition, AccountId::parse(parts.account).ok()?))
 }
 
-/// Who is said to call.
+/// The simulated caller.
 #[derive(Debug)]
 struct Caller {
     principal: Principal,

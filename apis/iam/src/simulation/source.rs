@@ -18,10 +18,10 @@ use keyward_types::{arn::ArnParts, principal::Principal, tag::Tag};
 
 use crate::{Cx, entity::Entity as _, fault::IamFault, shape};
 
-/// The session that stands for a simulated role.
+/// The session that represents a simulated role.
 pub const SESSION: &str = "simulated";
 
-/// What a policy of a simulation is, as far as exclusions tell policies apart.
+/// The type of a policy in a simulation, as far as exclusions distinguish types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyOrigin {
     /// Given with the request.
@@ -62,7 +62,7 @@ impl PolicyOrigin {
     }
 }
 
-/// A policy with what it is called.
+/// A policy with its name.
 #[derive(Debug)]
 pub struct Source {
     /// What it is called in answers.
@@ -84,7 +84,7 @@ impl Source {
         Self::bound(id, (text, kind), &Bindings::default())
     }
 
-    /// A policy with principals, of whom some are known.
+    /// A policy with principals, some of which exist.
     ///
     /// # Errors
     /// `InvalidInput` if it is malformed.
@@ -158,7 +158,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The sources of a user, group or role, of which there are none yet.
+    /// The sources of a user, group or role, initially none.
     pub fn of_principal() -> Self {
         Self {
             is_of_principal: true,

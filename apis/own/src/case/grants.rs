@@ -1,4 +1,4 @@
-//! The grants that speak for somebody.
+//! The grants of somebody.
 
 use keyward_api_kms::grants::{
     index::GrantPaths, lookup::stored, party::standings, record::GrantRecord,

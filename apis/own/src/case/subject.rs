@@ -1,4 +1,4 @@
-//! Somebody who may ask, with every policy that speaks for or against them today.
+//! A possible caller, with every policy that applies to it today.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::{Cx, fault::KeywardFault};
 /// Whoever has no credentials, as AWS's denials name them.
 const ANONYMOUS: &str = "anonymous";
 
-/// The session that stands for any session of a role.
+/// The session that represents all sessions of a role.
 const ANY_SESSION: &str = "any-session";
 
 impl Cx<'_> {
@@ -133,7 +133,7 @@ impl Cx<'_> {
         Ok(Some(subject))
     }
 
-    /// The root user, or whoever has no policies.
+    /// The root user, or a caller without policies.
     pub(crate) async fn of_principal(
         &self,
         principal: Principal,

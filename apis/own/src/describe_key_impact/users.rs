@@ -1,4 +1,4 @@
-//! Who has used a key, as the trail tells it.
+//! Who has used a key, according to the trail.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use crate::explain_recorded_decision::text;
 
-/// The most that are told apart.
+/// The most principals that are listed.
 pub const MOST_USERS: usize = 1000;
-/// The operations that fail without the key. Others read or change what is known of it.
+/// The operations that fail without the key. Others only read or change its metadata.
 const OPERATIONS: [&str; 14] = [
     "Decrypt",
     "DeriveSharedSecret",
@@ -140,7 +140,7 @@ fn is_use(event: &Value, (key, account): (&str, &str)) -> bool {
 fn principal(event: &Value) -> String {
     let name = match text(event, "/userIdentity/type") {
         Some("AWSService") => text(event, "/userIdentity/invokedBy"),
-        // Of other accounts no more is told.
+        // For other accounts, no more is shown.
         Some("AWSAccount") => text(event, "/userIdentity/accountId"),
         Some("AssumedRole") => text(event, "/userIdentity/sessionContext/sessionIssuer/arn"),
         _ => None,

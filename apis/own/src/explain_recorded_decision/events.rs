@@ -1,4 +1,4 @@
-//! Events on the trail: the one that is asked about, and what it kept of its request.
+//! Events on the trail: the requested one, and what it contains about its request.
 
 use std::{
     collections::BTreeMap,

@@ -20,13 +20,13 @@ impl KeywardFault {
         Self::BadClient { message }
     }
 
-    /// As what a stranger at that address was refused a short time ago, too.
+    /// The same refusal that a stranger at that address received a short time ago.
     pub fn repeated(self, address: IpAddr) -> Self {
         let fault = Box::new(self);
         Self::Repeated { fault, address }
     }
 
-    /// A client's certificate whose signature proves nobody.
+    /// A client's certificate whose signature cannot be authenticated.
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub fn from_client(error: AuthError) -> Self {
         let fault = error.json();
@@ -46,7 +46,7 @@ impl KeywardFault {
         Self::Kms(KmsFault::validation(message))
     }
 
-    /// A volume that has no key, or is to be gone.
+    /// A volume that has no key, or is being deleted.
     pub fn nothing_to_open(volume: &VolumeId) -> Self {
         let message = format!("{volume} is not encrypted, or is to be gone.");
         Self::Kms(KmsFault::validation(message))

@@ -1,4 +1,4 @@
-//! One who can, and by what.
+//! A principal that can, and why.
 
 use keyward_engine::policy::{
     case,
@@ -8,7 +8,7 @@ use keyward_wire::json::Writer;
 
 use crate::{case::Written, explain_decision::is_settled};
 
-/// One who can.
+/// A principal that can.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allowed {
     /// Their ARN.
@@ -22,7 +22,7 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// By what a decision says.
+    /// From a decision.
     pub fn of(answer: &case::CaseAnswer, explanation: &Explanation, written: &Written) -> Self {
         let by = answer.by.as_ref();
         Self {
@@ -70,8 +70,8 @@ fn through(by: Option<&case::By>, written: &Written) -> String {
     }
 }
 
-/// The conditions of the statement that allows, and of every statement of the key policy that
-/// applies beside it.
+/// The conditions of the statement that allows, and of every other statement of the key policy that
+/// applies.
 fn met_conditions(explanation: &Explanation, by: &case::By) -> Vec<String> {
     let policies = explanation.layers.iter().flat_map(|layer| &layer.policies);
     let of_decider = policies.filter(|policy| {

@@ -74,8 +74,8 @@ fn a_service_that_is_not_known_is_stored_and_told() {
 
 #[test]
 fn a_statement_of_a_key_policy_without_effect_is_stored_and_told() {
-    let no_key = "Statement[0]: its Resource is no key, so it has no effect: in a key policy \"*\" \
-                  is the key itself";
+    let no_key = "Statement[0]: its Resource does not match any key, so it has no effect: in a key \
+                  policy, use \"*\" for the key itself";
     for (more, told) in [
         (
             json!({"Action": null}),
