@@ -17,6 +17,7 @@ pub mod proxy;
 mod request_log;
 mod seldom;
 pub mod taken;
+mod through;
 mod timer;
 pub mod tls;
 

@@ -25,6 +25,7 @@ pub mod shown;
 pub mod storage;
 pub mod store_id;
 pub mod tag;
+mod text_id;
 pub mod time;
 pub mod unique_id;
 pub mod via_service;

@@ -3,11 +3,9 @@
 //!
 //! <https://docs.aws.amazon.com/organizations/latest/APIReference/Welcome.html>
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::account::AccountId;
+use crate::{account::AccountId, text_id::text_id};
 
 /// The letters and digits that minted ids consist of.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
@@ -29,10 +27,7 @@ fn is_lower(text: &str, (least, most): (usize, usize)) -> bool {
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident: $legal:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        text_id!($(#[$doc])* $name, OrganizationIdError);
 
         impl $name {
             /// Reads an id of this kind.
@@ -46,36 +41,6 @@ macro_rules! ids {
                 } else {
                     Err(OrganizationIdError)
                 }
-            }
-
-            /// The id's text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = OrganizationIdError;
-            fn try_from(text: String) -> Result<Self, OrganizationIdError> {
-                Self::parse(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> String {
-                id.0.into()
             }
         }
     )*};

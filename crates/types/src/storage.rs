@@ -1,8 +1,6 @@
 //! The ids of agents, which store volumes on other machines, and of what they store.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use crate::text_id::text_id;
 
 /// The most characters of an id.
 pub const MAX_ID: usize = 64;
@@ -32,13 +30,10 @@ fn minted(prefix: &str, random: [u8; 9]) -> Box<str> {
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        text_id!($(#[$doc])* $name, StorageIdError);
 
         impl $name {
-            /// Makes an id.
+            /// A new id.
             pub fn from_random(random: [u8; 9]) -> Self {
                 Self(minted($prefix, random))
             }
@@ -53,36 +48,6 @@ macro_rules! ids {
                 } else {
                     Err(StorageIdError)
                 }
-            }
-
-            /// The id's text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = StorageIdError;
-            fn try_from(text: String) -> Result<Self, StorageIdError> {
-                Self::parse(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(id: $name) -> String {
-                id.0.into()
             }
         }
     )*};

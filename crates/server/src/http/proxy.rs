@@ -9,9 +9,11 @@ use std::{
 
 use keyward_wire::proxy::{self, MAX_HEADER, Proxied, ProxyError};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, ReadBuf},
     net::TcpStream,
 };
+
+use super::through::writes_through;
 
 /// A socket, and the bytes after the PROXY header that were already read from it.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Prefixed {
     }
 }
 
-/// Reads the header; answers the client's address if the header names one.
+/// Reads the header; returns the client's address if the header names one.
 ///
 /// # Errors
 /// If the peer sends no PROXY header. It is configured as a proxy, so nothing else is accepted from
@@ -80,32 +82,4 @@ impl AsyncRead for Prefixed {
     }
 }
 
-impl AsyncWrite for Prefixed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
+writes_through!([] Prefixed);
