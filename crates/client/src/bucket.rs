@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::SendRequest;
 use keyward_crypto::digest;
 use keyward_types::time::Clock as _;
-use keyward_wire::sigv4::{Asked, Signer};
+use keyward_wire::sigv4::{Signer, UnsignedRequest};
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::runtime::{Builder, Runtime};
@@ -382,7 +382,7 @@ impl Bucket {
             (path, "") => path.to_owned(),
             (path, key) => format!("{path}/{key}"),
         };
-        let asked = Asked {
+        let asked = UnsignedRequest {
             method: method.as_str(),
             path: &path,
             query,

@@ -29,7 +29,7 @@ pub use credential_scope::{Credential, ScopeError};
 pub use error::AuthError;
 pub use incomplete::{Incomplete, Missing};
 use keyward_types::time::Timestamp;
-pub use sign::{Asked, Signer};
+pub use sign::{Signer, UnsignedRequest};
 pub use signature::{SigningKey, SigningKeyRef, Verified};
 use smallvec::SmallVec;
 

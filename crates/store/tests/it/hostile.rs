@@ -73,7 +73,7 @@ fn whatever_keyward_did_not_make_is_refused_and_named() {
         ),
         (
             "PRAGMA journal_mode = DELETE; PRAGMA page_size = 8192; VACUUM",
-            "its pages have not 4096 bytes",
+            "its page size is not 4096 bytes",
         ),
         (
             "PRAGMA auto_vacuum = FULL; VACUUM",

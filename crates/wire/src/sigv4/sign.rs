@@ -35,7 +35,7 @@ impl fmt::Debug for Signer<'_> {
 
 /// What a request is about, as it is sent.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct UnsignedRequest<'a> {
     /// The method.
     pub method: &'a str,
     /// The path, which needs no percent-encoding.
@@ -55,7 +55,7 @@ impl Signer<'_> {
         body: &[u8],
         now: Timestamp,
     ) -> Vec<(String, String)> {
-        let asked = Asked {
+        let asked = UnsignedRequest {
             method: "POST",
             path: "/",
             query: "",
@@ -67,7 +67,7 @@ impl Signer<'_> {
     /// The same for any request.
     pub fn sign_request(
         &self,
-        asked: &Asked<'_>,
+        asked: &UnsignedRequest<'_>,
         fields: &[(&str, &str)],
         now: Timestamp,
     ) -> Vec<(String, String)> {
@@ -82,7 +82,7 @@ impl Signer<'_> {
             all.push(("x-amz-security-token".to_owned(), token.to_owned()));
         }
         all.sort_unstable();
-        let Asked {
+        let UnsignedRequest {
             method,
             path,
             query,
@@ -157,7 +157,7 @@ mod tests {
             service: "s3",
         };
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let asked = Asked {
+        let asked = UnsignedRequest {
             method: "GET",
             path: "/",
             query: "max-keys=2&prefix=J",

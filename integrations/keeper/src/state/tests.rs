@@ -1,6 +1,6 @@
 //! What a machine knows of its volumes, and when it must not be lowered.
 
-use super::*;
+use super::{folder::RECORD, *};
 
 fn states(path: &Path) -> States {
     let state_dir = Some(path.join("state"));

@@ -1,6 +1,6 @@
 //! What the writer writes, byte for byte, and what it escapes.
 
-use super::*;
+use super::{values::needs_escape, *};
 
 #[test]
 fn a_byte_that_needs_an_escape_is_found_wherever_it_stands() {
