@@ -241,7 +241,7 @@ impl Operation for ReportVolumes {
                 ..volume.clone()
             };
             let told = report.database.as_ref();
-            let asks = databases::may_be_locked(&volume, state == State::Failed, told);
+            let asks = databases::may_be_locked(&volume, state == VolumeState::Failed, told);
             let is_locked = asks && unwrapped::is_locked(cx, agent.account, &volume).await?;
             if let Some(database) = &mut volume.database {
                 if let Some(told) = report.database.clone() {

@@ -8,7 +8,7 @@ use keyward_engine::{
         records::{
             self,
             database::{DatabaseRecord, DatabaseState},
-            storage::{State, VolumeRecord, Wanted},
+            storage::{VolumeRecord, VolumeState, Wanted},
         },
     },
     fault::Internal,
@@ -83,11 +83,13 @@ impl Instance {
         let on_agent = volume.reported.as_ref().map(|reported| reported.state);
         let reported = database.reported.as_ref();
         match (on_agent, reported.map(|reported| reported.state)) {
-            (Some(State::Failed | State::Gone), _) => "failed",
-            (None, _) | (Some(State::Ready), None) => not_yet,
-            (Some(State::Ready), Some(DatabaseState::Failed)) if database.running => "failed",
-            (Some(State::Ready), Some(DatabaseState::Stopped)) if !database.running => "stopped",
-            (Some(State::Ready), Some(state)) => {
+            (Some(VolumeState::Failed | VolumeState::Gone), _) => "failed",
+            (None, _) | (Some(VolumeState::Ready), None) => not_yet,
+            (Some(VolumeState::Ready), Some(DatabaseState::Failed)) if database.running => "failed",
+            (Some(VolumeState::Ready), Some(DatabaseState::Stopped)) if !database.running => {
+                "stopped"
+            }
+            (Some(VolumeState::Ready), Some(state)) => {
                 let is_behind = reported
                     .is_some_and(|reported| reported.restart_epoch < database.restart_epoch);
                 let has_old_password = reported

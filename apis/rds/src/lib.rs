@@ -43,7 +43,7 @@ pub mod unsupported;
 use std::sync::Arc;
 
 use keyward_engine::{
-    api::{Api, ApiDescription, FoundFacts, ResourceQuestion, State},
+    api::{Api, ApiDescription, ApiState, FoundFacts, ResourceQuestion},
     api_context,
     context::Context,
     dependents::Dependents,
@@ -74,7 +74,7 @@ pub struct RdsState {
     pub groups: OneByOne,
 }
 
-impl State for RdsState {}
+impl ApiState for RdsState {}
 
 /// Amazon RDS over the Query protocol.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, boolean, text},
     directory::records::{
         database::{DatabaseRecord, Happened},
-        storage::{Reported, State, VolumeRecord},
+        storage::{Reported, VolumeRecord, VolumeState},
     },
     operation::Done,
 };
@@ -93,7 +93,7 @@ impl OnInstance for StartDBInstance {
         // What was said while it had no key is no answer to this.
         let mut volume = found.volume.clone();
         volume.made = volume.was_made();
-        let failed = |reported: &Reported| reported.state == State::Failed;
+        let failed = |reported: &Reported| reported.state == VolumeState::Failed;
         volume.reported = volume.reported.filter(|reported| !failed(reported));
         let found = Instance {
             volume,

@@ -65,10 +65,11 @@ const DATABASE_LETTERS: usize = 26;
 /// The letters of Base32 (RFC 4648).
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/// A volume: the id of the resource that it holds, such as a file system's.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct VolumeId(Box<str>);
+text_id!(
+    /// A volume: the id of the resource that it holds, such as a file system's.
+    VolumeId,
+    StorageIdError
+);
 
 impl VolumeId {
     /// Makes the id of a database, as AWS makes them: `db-` and 26 letters of Base32.
@@ -103,42 +104,12 @@ impl VolumeId {
             Err(StorageIdError)
         }
     }
-
-    /// The id's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 fn is_of_database(text: &str) -> bool {
     text.strip_prefix("db-").is_some_and(|letters| {
         letters.len() == DATABASE_LETTERS && letters.bytes().all(|byte| BASE32.contains(&byte))
     })
-}
-
-impl fmt::Display for VolumeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for VolumeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for VolumeId {
-    type Error = StorageIdError;
-    fn try_from(text: String) -> Result<Self, StorageIdError> {
-        Self::parse(&text)
-    }
-}
-
-impl From<VolumeId> for String {
-    fn from(id: VolumeId) -> String {
-        id.0.into()
-    }
 }
 
 #[cfg(test)]
