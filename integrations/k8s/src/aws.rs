@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     fault::{Fault, passes},
     kms::{Decrypted, Encrypted, Kms},
-    limiter::Limiter,
+    limiter::{Cost, Limiter, Retries},
     metrics::{Metrics, Operation},
     names::{is_material, is_well_formed},
 };
@@ -37,8 +37,18 @@ pub struct Network {
     remote: Remote,
     /// The key as metrics name it.
     label: String,
-    limiter: Arc<Limiter>,
-    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
+}
+
+/// What all keys of a plugin share.
+#[derive(Debug)]
+pub struct Shared {
+    /// How many calls of KMS there may be in a second.
+    pub limiter: Limiter,
+    /// How many of them may be retries.
+    pub retries: Retries,
+    /// The calls, counted.
+    pub metrics: Metrics,
 }
 
 /// The answer to Decrypt. Nothing of it is copied, unless the text has escapes.
@@ -68,17 +78,11 @@ struct EncryptAnswer {
 
 impl Network {
     /// KMS for a key, which metrics call by this label.
-    pub fn new(
-        remote: Remote,
-        label: String,
-        limiter: Arc<Limiter>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(remote: Remote, label: String, shared: Arc<Shared>) -> Self {
         Self {
             remote,
             label,
-            limiter,
-            metrics,
+            shared,
         }
     }
 
@@ -91,8 +95,8 @@ impl Network {
         let start = Instant::now();
         let answer = self.ask(operation, body, by).await;
         let result = answer.as_ref().map(drop);
-        self.metrics
-            .count(&self.label, operation, result, start.elapsed());
+        let metrics = &self.shared.metrics;
+        metrics.count(&self.label, operation, result, start.elapsed());
         answer
     }
 
@@ -107,9 +111,13 @@ impl Network {
             Operation::Encrypt => "Encrypt",
         };
         let mut pause = PAUSE;
+        let mut cost = Cost::FIRST;
         let start = Instant::now();
+        let Shared {
+            limiter, retries, ..
+        } = &*self.shared;
         loop {
-            if !self.limiter.turn(by).await {
+            if !limiter.turn(by).await {
                 return Err(Fault::Limited);
             }
             let begun = Instant::now();
@@ -117,17 +125,28 @@ impl Network {
             // An attempt that gets stuck leaves time for another one.
             let answer = self.remote.call(name, body.to_vec(), left * 2 / 3).await;
             let left = by.saturating_duration_since(Instant::now());
+            let is_stuck = begun.elapsed() > STUCK;
+            let next = match is_stuck {
+                true => Cost::AFTER_SILENCE,
+                false => Cost::RETRY,
+            };
             match answer {
                 Err(failure)
                     if passes(&failure)
                         && left > pause + WORTH
-                        && (start.elapsed() + pause < RETRIES || begun.elapsed() > STUCK) =>
+                        && (is_stuck || start.elapsed() + pause < RETRIES)
+                        && retries.take(next) =>
                 {
+                    cost = next;
                     tracing::debug!(key = self.label, "{name} is tried again: {failure}");
                     sleep(pause).await;
                     pause *= 2;
                 }
-                other => return Ok(other?),
+                Ok(answer) => {
+                    retries.give_back(cost);
+                    return Ok(answer);
+                }
+                Err(failure) => return Err(failure.into()),
             }
         }
     }

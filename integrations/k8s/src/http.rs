@@ -14,9 +14,9 @@ use tokio::{
 };
 
 use crate::{
+    aws::Shared,
     kms::Kms,
     limits::{CHECK_TIMEOUT, MAX_CHECKS},
-    metrics::Metrics,
     provider::Provider,
     socket::Place,
 };
@@ -35,8 +35,8 @@ pub struct Site<K> {
     pub providers: Vec<Arc<Provider<K>>>,
     /// Where their sockets are.
     pub sockets: Vec<Place>,
-    /// The calls of KMS.
-    pub metrics: Arc<Metrics>,
+    /// What has counted the calls of KMS.
+    pub shared: Arc<Shared>,
     /// The path of the check that fails while a key cannot be used.
     pub healthz: String,
     /// The path of the check that fails when a restart of the plugin helps.
@@ -95,7 +95,7 @@ impl<K: Kms> Site<K> {
         } else if path == self.livez {
             checked(self.live())
         } else if path == "/metrics" {
-            text(StatusCode::OK, self.metrics.render())
+            text(StatusCode::OK, self.shared.metrics.render())
         } else {
             let served = format!(
                 "only {}, {} and /metrics are served here\n",
@@ -161,6 +161,8 @@ mod tests {
         context::Context,
         fault::Fault,
         kms::{Decrypted, Encrypted},
+        limiter::{Limiter, Retries},
+        metrics::Metrics,
         provider::Settings,
         socket::Socket,
     };
@@ -197,7 +199,11 @@ mod tests {
         let site = Site {
             providers: vec![Arc::new(provider)],
             sockets,
-            metrics: Arc::default(),
+            shared: Arc::new(Shared {
+                limiter: Limiter::new(0, 0),
+                retries: Retries::new(0),
+                metrics: Metrics::default(),
+            }),
             healthz: "/healthz".to_owned(),
             livez: "/livez".to_owned(),
         };

@@ -12,7 +12,7 @@ mod health;
 mod http;
 pub mod incoming;
 pub mod kms;
-mod limiter;
+pub mod limiter;
 mod limits;
 pub mod metrics;
 pub mod names;

@@ -1,4 +1,4 @@
-//! At most so many questions to KMS in a second.
+//! At most so many questions to KMS in a second, and so many of them anew while KMS fails.
 
 use std::time::Duration;
 
@@ -48,9 +48,80 @@ impl Limiter {
     }
 }
 
+/// What the retries of all calls may cost, as AWS's SDKs count it, so that a KMS that fails is not asked several times as
+/// often as before.
+///
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+#[derive(Debug)]
+pub struct Retries {
+    /// None if there is no limit.
+    capacity: Option<u32>,
+    left: Mutex<u32>,
+}
+
+/// What a retry has cost. It is given back when the call succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost(u32);
+
+impl Cost {
+    /// Of a first attempt, which costs nothing; if it succeeds, a little is given back of what others have cost.
+    pub const FIRST: Self = Self(1);
+    /// Of a retry after KMS has refused or could not be reached.
+    pub const RETRY: Self = Self(5);
+    /// Of a retry after KMS has not answered.
+    pub const AFTER_SILENCE: Self = Self(10);
+}
+
+impl Retries {
+    /// So much for all retries together; 0 for no limit.
+    pub fn new(capacity: u32) -> Self {
+        Self {
+            capacity: (capacity > 0).then_some(capacity),
+            left: Mutex::new(capacity),
+        }
+    }
+
+    /// Takes what a retry costs. Answers whether there was so much.
+    pub fn take(&self, Cost(cost): Cost) -> bool {
+        if self.capacity.is_none() {
+            return true;
+        }
+        let mut left = self.left.lock();
+        let rest = left.checked_sub(cost);
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
+    }
+
+    /// Gives back what the last attempt of a call has cost that succeeded.
+    pub fn give_back(&self, Cost(cost): Cost) {
+        if let Some(capacity) = self.capacity {
+            let mut left = self.left.lock();
+            *left = left.saturating_add(cost).min(capacity);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retries_use_up_what_successes_give_back() {
+        let retries = Retries::new(12);
+        let takes = |cost| retries.take(cost);
+        assert!(takes(Cost::RETRY) && takes(Cost::RETRY));
+        assert!(!takes(Cost::RETRY) && !takes(Cost::AFTER_SILENCE));
+        for _ in 0..3 {
+            retries.give_back(Cost::FIRST);
+        }
+        assert!(takes(Cost::RETRY) && !takes(Cost::RETRY));
+        for _ in 0..3 {
+            retries.give_back(Cost::AFTER_SILENCE);
+        }
+        assert!(takes(Cost::AFTER_SILENCE) && !takes(Cost::RETRY));
+        let unlimited = Retries::new(0);
+        assert!((0..1000).all(|_| unlimited.take(Cost::AFTER_SILENCE)));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn turns_come_at_once_and_then_one_after_the_other() {

@@ -15,11 +15,11 @@ use tokio::{
 use tonic::transport::Server;
 
 use crate::{
-    aws::Network,
+    aws::{Network, Shared},
     files,
     http::{self, Site},
     incoming::Incoming,
-    limiter::Limiter,
+    limiter::{Limiter, Retries},
     limits::{CHECK_TIMEOUT, MAX_CALLS, MAX_KEYS, MAX_MESSAGE, MAX_OTHERS, TIMEOUT},
     metrics::Metrics,
     provider::{Provider, Settings},
@@ -53,6 +53,8 @@ pub struct Plugin {
     pub calls_in_a_second: u32,
     /// The most of them at once.
     pub calls_at_once: u32,
+    /// What all retries may cost; 0 for no limit.
+    pub retries: u32,
     /// How long a connection lasts. The buffers of the gRPC library keep what passed through them until then.
     pub connection_age: Duration,
 }
@@ -67,8 +69,11 @@ impl Plugin {
         files::allow(self.keys.len());
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let metrics = Arc::new(Metrics::default());
-        let limiter = Arc::new(Limiter::new(self.calls_in_a_second, self.calls_at_once));
+        let shared = Arc::new(Shared {
+            limiter: Limiter::new(self.calls_in_a_second, self.calls_at_once),
+            retries: Retries::new(self.retries),
+            metrics: Metrics::default(),
+        });
         let mut providers = Vec::new();
         for (_, settings) in &self.keys {
             let remote = remote(&self.kms, &settings.key)?;
@@ -78,8 +83,7 @@ impl Plugin {
                 region = remote.region(),
                 "this KMS is asked about the key"
             );
-            let limiter = Arc::clone(&limiter);
-            let kms = Network::new(remote, settings.key.clone(), limiter, Arc::clone(&metrics));
+            let kms = Network::new(remote, settings.key.clone(), Arc::clone(&shared));
             providers.push(Arc::new(Provider::new(kms, settings.clone())));
         }
         let health = match self.health.last() {
@@ -122,7 +126,7 @@ impl Plugin {
         let site = Arc::new(Site {
             providers: providers.clone(),
             sockets: at,
-            metrics,
+            shared,
             healthz: self.healthz,
             livez: self.livez,
         });

@@ -112,6 +112,10 @@ pub struct K8sPlugin {
     /// The most of these calls at once
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     burst_limit: u32,
+    /// What retries of calls of KMS may cost together: each costs 5, or 10 if KMS has not answered, which is given back
+    /// when it succeeds; 0 for no limit
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    retry_token_capacity: u32,
     /// The version that the provider says it has. An API server that was started with aws-encryption-provider demands
     /// v2beta1 until it is restarted
     #[arg(long, value_enum, value_name = "VERSION", default_value_t = StatusVersion::V2)]
@@ -228,6 +232,7 @@ impl K8sPlugin {
             livez: self.livez_path,
             calls_in_a_second: self.qps_limit,
             calls_at_once: self.burst_limit,
+            retries: self.retry_token_capacity,
             connection_age: Duration::from_secs(self.connection_seconds),
         })
     }
@@ -314,6 +319,7 @@ mod tests {
             "--health-kms-version=v2",
             "--qps-limit=5",
             "--burst-limit=7",
+            "--retry-token-capacity=500",
             "--debug",
         ])
         .unwrap();
@@ -345,6 +351,7 @@ mod tests {
             ("/h", "/l")
         );
         assert_eq!((plugin.calls_in_a_second, plugin.calls_at_once), (5, 7));
+        assert_eq!(plugin.retries, 500);
     }
 
     #[test]
