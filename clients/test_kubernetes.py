@@ -1,6 +1,8 @@
 """The Kubernetes plugin, asked by Google's gRPC library as an API server asks it, in front of a real server."""
 
 import base64
+import http.server
+import json
 import os
 import re
 import signal
@@ -554,6 +556,67 @@ def test_a_profile_names_role_and_token(plugins, server, iam, arn, tmp_path):
     environment = {"AWS_CONFIG_FILE": str(tmp_path / "config")}
     plugin = plugins(f"--key={arn}", "--profile=pod", environment=environment)
     assert plugin.reads(plugin.encrypt())
+
+
+@pytest.fixture
+def metadata_service():
+    """The metadata service of an EC2 instance, version 2, whose role has the credentials in `given`."""
+    given, roles = {}, "/latest/meta-data/iam/security-credentials/"
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def answer(self, status, text):
+            self.send_response_only(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def do_PUT(self):
+            asked = self.path == "/latest/api/token" and self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
+            self.answer(200, "the-token") if asked else self.answer(404, "")
+
+        def do_GET(self):
+            if self.headers["X-aws-ec2-metadata-token"] != "the-token":
+                self.answer(401, "")
+            elif self.path == roles:
+                self.answer(200, "node-role") if given else self.answer(404, "")
+            elif self.path == f"{roles}node-role":
+                self.answer(200, json.dumps({"Code": "Success", "Type": "AWS-HMAC", **given}))
+
+        def log_message(self, *_):
+            pass
+
+    service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    service.given, service.url = given, f"http://127.0.0.1:{service.server_address[1]}"
+    yield service
+    service.shutdown()
+    service.server_close()
+
+
+def test_an_instance_asks_with_its_role(plugins, server, iam, user, arn, metadata_service):
+    environment = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata_service.url}
+    plugin = plugins(f"--key={arn}", f"--kms-endpoint={server.url}", "--instance-role", environment=environment)
+    with Refused(AWAY) as refused:
+        plugin.status()
+    assert refused.said == (
+        "there is no session of the EC2 instance from the instance metadata service: the instance has no role"
+    )
+    name = new_name("role")
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy({
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": user.arn},
+    }))
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=ALLOW_ALL)
+    user.allow("sts:AssumeRole", *DECRYPT_AND_ENCRYPT)
+    given = server.client("sts", user.credentials).assume_role(RoleArn=iam_arn("role", name), RoleSessionName="i-1")["Credentials"]
+    metadata_service.given.update(
+        AccessKeyId=given["AccessKeyId"], SecretAccessKey=given["SecretAccessKey"], Token=given["SessionToken"],
+        Expiration=given["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+    eventually(lambda: not isinstance(attempt(plugin.status), grpc.RpcError))
+    assert plugin.reads(plugin.encrypt())
+    # Without the flag, nobody is asked who may be at that address.
+    said = plugins(f"--key={arn}", f"--kms-endpoint={server.url}", environment=environment, starts=False).refused()
+    assert said.endswith("or give --instance-role on an EC2 instance\n")
 
 
 def test_what_is_wrong_is_said_at_the_start(plugins, server, arn, tmp_path):

@@ -259,6 +259,11 @@ impl<'v> Settings<'v> {
     /// If none is set, or if the profile has something else from which one would have to be
     /// obtained.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
+        self.credentials_or("or give --data-dir")
+    }
+
+    /// The same; `otherwise` says what else could be done if none is set.
+    fn credentials_or(&self, otherwise: &str) -> anyhow::Result<Credentials> {
         if !self.chosen
             && let Some(credentials) = self.environment_credentials()?
         {
@@ -278,7 +283,7 @@ impl<'v> Settings<'v> {
             .find(|file| file.value(profile, "aws_access_key_id").is_some());
         let Some(file) = file else {
             bail!(
-                "no credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile or AWS_PROFILE, or give --data-dir"
+                "no credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile or AWS_PROFILE, {otherwise}"
             );
         };
         let value = |key: &str| {
@@ -317,7 +322,8 @@ impl<'v> Settings<'v> {
             }
         }
         let Some(token_file) = self.of_profile("web_identity_token_file") else {
-            return self.credentials().map(Asker::Key);
+            let credentials = self.credentials_or("or give --instance-role on an EC2 instance");
+            return credentials.map(Asker::Key);
         };
         let Some(role_arn) = self.of_profile("role_arn") else {
             bail!(
@@ -338,6 +344,23 @@ impl<'v> Settings<'v> {
     pub fn endpoint_of(&self, service: &str) -> Option<String> {
         let alone = format!("AWS_ENDPOINT_URL_{service}");
         self.first(&[&alone, "AWS_ENDPOINT_URL"], "endpoint_url")
+    }
+
+    /// Where the metadata service of an EC2 instance is, if that is set.
+    pub fn metadata_endpoint(&self) -> Option<String> {
+        self.first(
+            &["AWS_EC2_METADATA_SERVICE_ENDPOINT"],
+            "ec2_metadata_service_endpoint",
+        )
+    }
+
+    /// Whether it is asked by version 6 of the Internet Protocol.
+    pub fn metadata_is_ipv6(&self) -> bool {
+        let mode = self.first(
+            &["AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"],
+            "ec2_metadata_service_endpoint_mode",
+        );
+        mode.is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6"))
     }
 
     fn environment_credentials(&self) -> anyhow::Result<Option<Credentials>> {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod data_dir;
 pub mod exports;
 pub mod hosts;
+mod instance;
 pub mod reach;
 pub mod remembered;
 pub mod remote;

@@ -18,6 +18,7 @@ use crate::{
     aws::{Asker, Credentials, Settings},
     clock::SystemClock,
     hosts::{Plaintext, is_of_aws},
+    instance::Metadata,
     session::Sessions,
 };
 
@@ -36,6 +37,9 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// Whether requests may be sent without encryption.
     pub plaintext: Plaintext,
+    /// Whether the role of the EC2 instance that this process runs on is used, instead of what the environment and the
+    /// profile say.
+    pub instance_role: bool,
     /// Header fields that every request has in addition, each signed. Their names are in lower case.
     pub fields: Vec<(&'static str, String)>,
 }
@@ -48,6 +52,8 @@ pub struct Remote {
     fields: Vec<(&'static str, String)>,
     kms: Address,
     sessions: Sessions<Address>,
+    /// Those of the instance, if they are used.
+    of_instance: Option<Sessions<Metadata>>,
 }
 
 impl fmt::Debug for Remote {
@@ -76,8 +82,14 @@ impl Remote {
             if region.is_empty() || !region.bytes().all(plain) {
                 bail!("`{}` is not a Region", region.escape_debug());
             }
-            // It is only looked for.
-            settings.asker()?;
+            let of_instance = match options.instance_role {
+                true => Some(Sessions::new(Metadata::new(settings)?)),
+                false => {
+                    // It is only looked for.
+                    settings.asker()?;
+                    None
+                }
+            };
             let given = options.endpoint_url.or_else(|| settings.endpoint_of("KMS"));
             let (endpoint, of_aws) = match given {
                 Some(endpoint) => {
@@ -109,6 +121,7 @@ impl Remote {
             Ok(Self {
                 kms: address(&endpoint)?,
                 sessions: Sessions::new(address(&sts)?),
+                of_instance,
                 profile: options.profile,
                 region,
                 endpoint,
@@ -146,20 +159,25 @@ impl Remote {
             && ["ExpiredTokenException", "UnrecognizedClientException"].contains(&code.as_str())
         {
             // The next call gets a new one.
-            self.sessions.forget(&credentials.access_key_id);
+            let refused = &credentials.access_key_id;
+            match &self.of_instance {
+                Some(of_instance) => of_instance.forget(refused),
+                None => self.sessions.forget(refused),
+            }
         }
         answer
     }
 
     /// What the next call is signed with. A session is waited for only until then.
     async fn credentials(&self, by: Instant) -> anyhow::Result<Credentials> {
+        let now = SystemClock::new().now();
+        if let Some(of_instance) = &self.of_instance {
+            return of_instance.credentials(&(), now, by).await;
+        }
         let asker = with_settings(self.profile.as_deref(), |settings| settings.asker())?;
         match asker {
             Asker::Key(credentials) => Ok(credentials),
-            Asker::WebIdentity(identity) => {
-                let now = SystemClock::new().now();
-                self.sessions.credentials(&identity, now, by).await
-            }
+            Asker::WebIdentity(identity) => self.sessions.credentials(&identity, now, by).await,
         }
     }
 

@@ -1,7 +1,7 @@
-//! The session of a web identity, which all calls of a process share.
+//! The session of a web identity or of an EC2 instance, which all calls of a process share.
 //!
-//! STS is asked for it in a task of its own, with its own time limit: however long STS takes, a caller waits no longer
-//! than it wants to, and nobody waits for the next session while the last one can still be used.
+//! STS, or whoever else issues sessions, is asked in a task of its own, with its own time limit: however long that takes,
+//! a caller waits no longer than it wants to, and nobody waits for the next session while the last one can still be used.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,26 +19,44 @@ use crate::{
     web_identity::{Session, assume},
 };
 
-/// How long STS may take.
+/// How long the issuer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause between two questions to STS, whatever it has answered.
+/// The pause between two questions to the issuer, whatever it has answered.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Who makes sessions.
 pub(crate) trait Issue: Send + Sync + 'static {
-    /// A new session, for the token that the identity's file has now.
+    /// Whom a session is for.
+    type Identity: Clone + PartialEq + Send + Sync + 'static;
+
+    /// What issues them, for messages.
+    const NAME: &str;
+
+    /// A new session.
     fn session(
         &self,
-        identity: &WebIdentity,
+        identity: &Self::Identity,
     ) -> impl Future<Output = anyhow::Result<Session>> + Send;
 
-    /// Who that is, for messages.
+    /// Whom it is for, for messages.
+    fn who(identity: &Self::Identity) -> String;
+
+    /// Where it is, for messages.
     fn shown(&self) -> String;
 }
 
 impl Issue for Address {
+    type Identity = WebIdentity;
+
+    const NAME: &str = "STS";
+
+    /// For the token that the identity's file has now.
     async fn session(&self, identity: &WebIdentity) -> anyhow::Result<Session> {
         assume(identity, self).await
+    }
+
+    fn who(identity: &WebIdentity) -> String {
+        identity.role_arn.clone()
     }
 
     fn shown(&self) -> String {
@@ -47,57 +65,67 @@ impl Issue for Address {
 }
 
 /// The sessions of a process.
-pub(crate) struct Sessions<I>(Arc<Shared<I>>);
+pub(crate) struct Sessions<I: Issue>(Arc<Shared<I>>);
 
-struct Shared<I> {
-    sts: I,
-    state: Mutex<State>,
+struct Shared<I: Issue> {
+    issuer: I,
+    state: Mutex<State<I::Identity>>,
 }
 
-#[derive(Default)]
-struct State {
-    current: Option<Held>,
-    /// The task that asks STS.
-    asking: Option<Asking>,
+struct State<W> {
+    current: Option<Held<W>>,
+    /// The task that asks the issuer.
+    asking: Option<Asking<W>>,
     /// What came of the last one.
-    last: Option<Ended>,
+    last: Option<Ended<W>>,
     /// How many there have been.
     tasks: u64,
 }
 
-struct Held {
-    identity: WebIdentity,
+struct Held<W> {
+    identity: W,
     session: Session,
     since: Instant,
 }
 
-struct Asking {
+struct Asking<W> {
     task: u64,
-    identity: WebIdentity,
+    identity: W,
     /// Is closed when the task ends.
     ended: watch::Receiver<()>,
 }
 
-struct Ended {
-    identity: WebIdentity,
+struct Ended<W> {
+    identity: W,
     at: Instant,
     /// Why there is no session.
     failed: Option<String>,
 }
 
+impl<W> Default for State<W> {
+    fn default() -> Self {
+        Self {
+            current: None,
+            asking: None,
+            last: None,
+            tasks: 0,
+        }
+    }
+}
+
 impl<I: Issue> fmt::Debug for Sessions<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
-            .field("sts", &self.0.sts.shown())
+            .field("issuer", &self.0.issuer.shown())
             .finish_non_exhaustive()
     }
 }
 
 impl<I: Issue> Sessions<I> {
     /// No session yet.
-    pub fn new(sts: I) -> Self {
+    pub fn new(issuer: I) -> Self {
         Self(Arc::new(Shared {
-            sts,
+            issuer,
             state: Mutex::default(),
         }))
     }
@@ -105,10 +133,10 @@ impl<I: Issue> Sessions<I> {
     /// The credentials of an identity's session.
     ///
     /// # Errors
-    /// When STS gives none, or has not answered by then.
+    /// When the issuer gives none, or has not answered by then.
     pub async fn credentials(
         &self,
-        identity: &WebIdentity,
+        identity: &I::Identity,
         now: Timestamp,
         by: Instant,
     ) -> anyhow::Result<Credentials> {
@@ -123,7 +151,7 @@ impl<I: Issue> Sessions<I> {
                     (Some(usable), _) if !is_due => return Ok(usable),
                     (Some(usable), Some(_)) => return Ok(usable),
                     (None, Some(Ended { failed, .. })) => {
-                        return Err(self.failed(identity, failed.as_deref()));
+                        return Err(Self::failed(identity, failed.as_deref()));
                     }
                     (usable, None) => {
                         let ended = match state.asking(identity) {
@@ -140,8 +168,9 @@ impl<I: Issue> Sessions<I> {
             };
             // It is closed, and never changes.
             if timeout_at(by, ended.changed()).await.is_err() {
-                let sts = self.0.sts.shown();
-                return Err(self.failed(identity, Some(&format!("{sts} has not answered yet"))));
+                let issuer = self.0.issuer.shown();
+                let late = format!("{issuer} has not answered yet");
+                return Err(Self::failed(identity, Some(&late)));
             }
         }
     }
@@ -157,7 +186,7 @@ impl<I: Issue> Sessions<I> {
     }
 
     /// Asks for a session, in a task.
-    fn ask(&self, state: &mut State, identity: &WebIdentity) -> watch::Receiver<()> {
+    fn ask(&self, state: &mut State<I::Identity>, identity: &I::Identity) -> watch::Receiver<()> {
         state.tasks += 1;
         let task = state.tasks;
         let (running, ended) = watch::channel(());
@@ -168,9 +197,13 @@ impl<I: Issue> Sessions<I> {
         });
         let (shared, identity) = (Arc::clone(&self.0), identity.clone());
         tokio::spawn(async move {
-            let asked = timeout(PATIENCE, shared.sts.session(&identity)).await;
-            let sts = shared.sts.shown();
-            let asked = asked.unwrap_or_else(|_| Err(anyhow!("{sts} did not answer in time")));
+            let asked = timeout(PATIENCE, shared.issuer.session(&identity)).await;
+            let late = || anyhow!("{} did not answer in time", shared.issuer.shown());
+            let asked = asked.unwrap_or_else(|_| Err(late()));
+            if let Err(error) = &asked {
+                let (issuer, who) = (I::NAME, I::who(&identity));
+                tracing::warn!("{issuer} gives no session of {who}: {error:#}");
+            }
             let mut state = shared.state.lock();
             // It may be that another identity is asked for by now.
             if state
@@ -186,30 +219,30 @@ impl<I: Issue> Sessions<I> {
         ended
     }
 
-    fn failed(&self, identity: &WebIdentity, why: Option<&str>) -> anyhow::Error {
-        let why = why.unwrap_or("the session that STS gave has ended: compare the clocks");
-        anyhow!(
-            "there is no session of {} from STS: {why}",
-            identity.role_arn
-        )
+    fn failed(identity: &I::Identity, why: Option<&str>) -> anyhow::Error {
+        let (issuer, who) = (I::NAME, I::who(identity));
+        match why {
+            Some(why) => anyhow!("there is no session of {who} from {issuer}: {why}"),
+            None => anyhow!("the session of {who} from {issuer} has ended: compare the clocks"),
+        }
     }
 }
 
-impl State {
+impl<W: PartialEq + Clone> State<W> {
     /// The session of this identity that can be used.
-    fn held(&self, identity: &WebIdentity, now: Timestamp) -> Option<&Held> {
+    fn held(&self, identity: &W, now: Timestamp) -> Option<&Held<W>> {
         let held = self.current.as_ref();
         held.filter(|held| held.identity == *identity && held.session.lasts(now))
     }
 
-    /// What STS has answered just now.
-    fn recent(&self, identity: &WebIdentity) -> Option<&Ended> {
+    /// What the issuer has answered just now.
+    fn recent(&self, identity: &W) -> Option<&Ended<W>> {
         let last = self.last.as_ref();
         last.filter(|last| last.identity == *identity && last.at.elapsed() < PAUSE)
     }
 
     /// The task that runs for this identity.
-    fn asking(&self, identity: &WebIdentity) -> Option<watch::Receiver<()>> {
+    fn asking(&self, identity: &W) -> Option<watch::Receiver<()>> {
         let asking = self.asking.as_ref();
         let asking = asking.filter(|asking| asking.identity == *identity)?;
         // One that has panicked runs no more.
@@ -217,7 +250,7 @@ impl State {
         runs.then(|| asking.ended.clone())
     }
 
-    fn ended(&mut self, identity: WebIdentity, asked: anyhow::Result<Session>) {
+    fn ended(&mut self, identity: W, asked: anyhow::Result<Session>) {
         self.asking = None;
         let at = Instant::now();
         let failed = match asked {
@@ -229,11 +262,7 @@ impl State {
                 });
                 None
             }
-            Err(error) => {
-                let why = format!("{error:#}");
-                tracing::warn!(role = identity.role_arn, "STS gives no session: {why}");
-                Some(why)
-            }
+            Err(error) => Some(format!("{error:#}")),
         };
         self.last = Some(Ended {
             identity,
@@ -305,6 +334,14 @@ mod tests {
     }
 
     impl Issue for Sts {
+        type Identity = WebIdentity;
+
+        const NAME: &str = "STS";
+
+        fn who(identity: &WebIdentity) -> String {
+            identity.role_arn.clone()
+        }
+
         async fn session(&self, identity: &WebIdentity) -> anyhow::Result<Session> {
             let number = {
                 let mut asked = self.asked.lock();
@@ -408,7 +445,7 @@ mod tests {
         assert_eq!(sts.asked(), 1);
         tokio::time::advance(PAUSE).await;
         sts.set(Duration::ZERO, Some(0));
-        let ended = "there is no session of r from STS: the session that STS gave has ended: compare the clocks";
+        let ended = "the session of r from STS has ended: compare the clocks";
         for _ in 0..100 {
             let said = used(&sessions, "r", start(), SECOND).await;
             assert_eq!(said, Err(ended.to_owned()));

@@ -168,7 +168,8 @@ fn is(node: Node<'_, '_>, name: &str) -> bool {
     node.is_element() && node.tag_name().name() == name
 }
 
-fn timestamp(text: &str) -> Option<Timestamp> {
+/// A time as AWS writes it.
+pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
     let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     Some(Timestamp::from_seconds(instant.unix_timestamp()))
 }

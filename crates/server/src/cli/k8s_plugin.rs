@@ -33,7 +33,7 @@ Environment:
   AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; in AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, a
   role and the token of a pod, which STS turns into a session; or in the profile that AWS_PROFILE
   names in ~/.aws/config (AWS_CONFIG_FILE) and ~/.aws/credentials (AWS_SHARED_CREDENTIALS_FILE).
-  They need kms:Encrypt and kms:Decrypt on the key. AWS_REGION, AWS_ENDPOINT_URL_KMS,
+  With --instance-role, they are those of the EC2 instance. They need kms:Encrypt and kms:Decrypt on the key. AWS_REGION, AWS_ENDPOINT_URL_KMS,
   AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and AWS_CA_BUNDLE are used where no flag is given.
 
 Signals:
@@ -74,6 +74,10 @@ pub struct K8sPlugin {
     /// A profile of the AWS CLI, whose credentials are used [default: AWS_PROFILE]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Use the role of the EC2 instance that the plugin runs on, by its metadata service (IMDSv2), and no other
+    /// credentials
+    #[arg(long, conflicts_with = "profile")]
+    instance_role: bool,
     /// A file of certificates to trust in addition to the system's (PEM): of authorities, or the server's own
     /// [default: AWS_CA_BUNDLE]
     #[arg(long, value_name = "FILE")]
@@ -223,6 +227,7 @@ impl K8sPlugin {
                 sts_endpoint_url: self.sts_endpoint,
                 region: self.region,
                 profile: self.profile,
+                instance_role: self.instance_role,
                 ca_file: self.ca_file,
                 plaintext: Plaintext::everywhere_if(self.danger_plaintext),
                 fields: fields(self.source_arn)?,
