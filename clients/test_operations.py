@@ -82,6 +82,29 @@ def test_a_backup_replaces_the_store_of_a_server_that_was_killed(running, tmp_pa
     assert after not in {each["KeyId"] for each in kms.list_keys()["Keys"]}
 
 
+def test_a_backup_beside_the_log_of_a_server_that_was_killed_is_refused(running, tmp_path, places):
+    running.client("kms").create_key()
+    assert shell(named(DOCUMENT, "backup"), places, tmp_path).returncode == 0
+    credentials = running.root_credentials()
+    # A start begins another log.
+    assert running.drain() == 0
+    running.start()
+    later = running.client("kms", credentials=credentials).create_key()["KeyMetadata"]["KeyId"]
+    eventually(lambda: later in (running.data_dir / "audit/trail-00000001.jsonl").read_text())
+    running.kill()
+    data, (backup,) = tmp_path / "data", tmp_path.glob("**/2026-11-29/store.db")
+    shutil.copy(backup, data / "store.db")
+    verify = "keyward audit verify --data-dir /var/lib/keyward --root-key /etc/keyward/root.key"
+    done = shell(verify, places, tmp_path)
+    assert done.returncode == 1
+    text = f"{data}/store.db-wal belongs to another store or to another state of this one: if the store was restored from a backup, remove that file"
+    assert text in done.stderr, done.stderr
+    for name in ["store.db-wal", "store.db-shm"]:
+        (data / name).unlink()
+    done = shell(verify, places, tmp_path)
+    assert "the store is older than its audit trail" in done.stderr, done.stderr
+
+
 def test_a_change_between_the_two_copies_is_accepted_as_documented(running, tmp_path, places):
     kms = running.client("kms")
     key = kms.create_key()["KeyMetadata"]["KeyId"]

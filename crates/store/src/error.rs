@@ -1,5 +1,7 @@
 //! Why a store did not do what was asked.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 use crate::{path::Path, revision::Revision};
@@ -17,6 +19,15 @@ pub enum StoreError {
     Corrupt {
         /// What the engine said.
         detail: String,
+    },
+    /// Beside the file lies the write-ahead log of another one. Nothing was changed.
+    #[error(
+        "{} belongs to another store or to another state of this one: if the store was restored from a backup, remove that file and the one ending in -shm beside it; otherwise bring back the store that they belong to",
+        .log.display()
+    )]
+    ForeignLog {
+        /// The log.
+        log: PathBuf,
     },
     /// Written by a newer release.
     #[error(

@@ -27,6 +27,7 @@ use crate::{
     store::{Entry, Health, MAX_RANGE, Read, Store},
 };
 
+mod foreign_log;
 mod guard;
 mod range;
 mod readers;
@@ -81,6 +82,7 @@ impl Sqlite {
     /// log is recovered, which takes a bounded time, however many entries there are.
     pub fn open(options: SqliteOptions) -> Result<Self, StoreError> {
         let lock = lock(&options)?;
+        foreign_log::check(&options.file)?;
         let connection = schema::open(&options)?;
         let at = schema::revision(&connection)?;
         let log = Log::new(options.feed, at);

@@ -3,7 +3,7 @@
 //! columns, another collation. Therefore the schema must be Keyward's, word for word, and
 //! connections run nothing that a schema contains.
 
-use rusqlite::{Connection, config::DbConfig, limits::Limit};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig, limits::Limit};
 
 use super::steps::{PAGE_BYTES, STEPS};
 use crate::{batch::MAX_BATCH_BYTES, error::StoreError};
@@ -33,7 +33,9 @@ pub(super) fn harden(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "cell_size_check", "ON")?;
     // The file itself can suggest a size.
     connection.pragma_update(None, "cache_size", -2000)?;
-    connection.query_row("PRAGMA mmap_size = 0", [], |_| Ok(()))?;
+    // A copy in memory has no file, and answers nothing.
+    let unmapped = connection.query_row("PRAGMA mmap_size = 0", [], |_| Ok(()));
+    unmapped.optional()?;
     Ok(())
 }
 

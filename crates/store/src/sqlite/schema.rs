@@ -21,6 +21,10 @@ pub(super) const CURRENT: i64 = STEPS.len() as i64;
 /// `KWRD`: tells a store from any other SQLite file.
 const APPLICATION_ID: i32 = 0x4b57_5244;
 
+/// Adds what tells a write-ahead log from that of another file (`foreign_log`) to a store that does not have it.
+const MARKS: &str = "INSERT OR IGNORE INTO meta (name, value) VALUES
+     ('id', random()), ('began', (SELECT value FROM meta WHERE name = 'revision'))";
+
 /// Opens the connection that writes, and makes or migrates the store.
 pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
     create_private(&options.file)?;
@@ -54,7 +58,11 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Connection, StoreError> {
         migrate(&mut connection, found)?;
         sync_folder(&options.file)?;
     }
-    Ok(connection)
+    match connection.execute(MARKS, []).map_err(StoreError::from) {
+        // It is done when there is room.
+        Ok(_) | Err(StoreError::Full) => Ok(connection),
+        Err(error) => Err(error),
+    }
 }
 
 /// Opens a connection that only reads.

@@ -30,6 +30,16 @@ const SCRUB_ATTEMPTS: usize = 10;
 const PUT: &str = "INSERT INTO entry (path, revision, value) VALUES (?1, ?2, ?3)
      ON CONFLICT (path) DO UPDATE SET revision = excluded.revision, value = excluded.value";
 
+/// Writes at which revision a transaction began, and at which it ends.
+const ADVANCE: &str = "UPDATE meta SET value = CASE name WHEN 'began' THEN ?1 ELSE ?2 END
+     WHERE name IN ('began', 'revision')";
+
+/// A transaction that changes nothing: it begins and ends at the same revision.
+const PROBE: &str = "UPDATE meta SET value = CASE name
+         WHEN 'probe' THEN value + 1
+         ELSE (SELECT value FROM meta WHERE name = 'revision') END
+     WHERE name IN ('began', 'probe')";
+
 /// A job for the thread.
 pub(super) enum Job {
     Commit(Batch, Reply<Result<Revision, CommitError>>),
@@ -196,8 +206,8 @@ fn apply(
                 .execute((path.as_str(), integer(at)?, value))?;
         }
         transaction
-            .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'revision'")?
-            .execute([integer(at)?])?;
+            .prepare_cached(ADVANCE)?
+            .execute([integer(before)?, integer(at)?])?;
         transaction.commit()?;
     }
     Ok(Applied { at, changed, each })
@@ -253,7 +263,7 @@ fn write(
 
 /// Writes one page durably, like a commit, and answers how many bytes are in use.
 fn probe(connection: &mut Connection) -> Result<u64, StoreError> {
-    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'probe'", [])?;
+    connection.execute(PROBE, [])?;
     let pages = |name| connection.query_row(name, [], |row| row.get::<_, u32>(0));
     let used = pages("PRAGMA page_count")?.saturating_sub(pages("PRAGMA freelist_count")?);
     Ok(u64::from(used).saturating_mul(steps::PAGE_BYTES))

@@ -10,6 +10,7 @@ mod conformance;
 mod crash;
 mod faults;
 mod fixtures;
+mod foreign_log;
 mod hostile;
 mod model;
 mod sealed;
