@@ -336,6 +336,7 @@ impl CreateFileSystem {
             revision: Revision::default(),
             volume,
             volume_revision: Revision::default(),
+            has_agent: true,
         })
     }
 }

@@ -13,7 +13,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self,
-            storage::{AgentRecord, MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
+            storage::{MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
         },
     },
     fault::Internal,
@@ -32,13 +32,6 @@ pub struct DeleteFileSystem {
     id: String,
 }
 
-/// The file system, and whether its agent is still there to delete it.
-#[derive(Debug)]
-pub struct Ending {
-    one: OneFileSystem,
-    has_agent: bool,
-}
-
 /// What is answered, which is nothing, and what is left to do.
 #[derive(Debug)]
 pub struct Ended {
@@ -55,7 +48,7 @@ impl Operation for DeleteFileSystem {
     type Api = Efs;
     type Output = Ended;
     type Fault = EfsFault;
-    type Resolved = Ending;
+    type Resolved = OneFileSystem;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, EfsFault> {
@@ -65,30 +58,21 @@ impl Operation for DeleteFileSystem {
         Ok(Self { id })
     }
 
-    async fn resolve(&self, cx: &Cx<'_>) -> Result<Ending, EfsFault> {
-        let one = cx.named_file_system(&self.id).await?;
-        let has_agent = match one.get() {
-            Ok(found) => {
-                let path = paths::agent(cx.region, cx.account(), &found.volume.agent);
-                let agent = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
-                agent.await?.is_some()
-            }
-            Err(_) => false,
-        };
-        Ok(Ending { one, has_agent })
+    async fn resolve(&self, cx: &Cx<'_>) -> Result<OneFileSystem, EfsFault> {
+        cx.named_file_system(&self.id).await
     }
 
-    fn authorize(&self, ending: &Ending, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(&ending.one, |_| ())
+    fn authorize(&self, one: &OneFileSystem, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(one, |_| ())
     }
 
     async fn call(
         &self,
         _permit: &Permit<Self>,
-        ending: &Ending,
+        one: &OneFileSystem,
         cx: &Cx<'_>,
     ) -> Result<Done<Ended>, EfsFault> {
-        let found = ending.one.get()?;
+        let found = one.get()?;
         if !found.volume.targets.is_empty() {
             let id = found.record.id.clone();
             return Err(EfsFault::FileSystemInUse { id });
@@ -101,7 +85,7 @@ impl Operation for DeleteFileSystem {
         let path = paths::volume(cx.region, cx.account(), &found.volume.id);
         let at = Precondition::At(found.volume_revision);
         let fits = found.volume.belongings.len() <= MOST_BELONGINGS && ended.key.is_none();
-        if !ending.has_agent && fits {
+        if !found.has_agent && fits {
             // Nobody is left to say that it is gone. If it has a grant or more than fits a batch, a worker ends it,
             // as it does with those that were to be gone before.
             batch.delete(path, at)?;

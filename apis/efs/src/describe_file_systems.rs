@@ -4,7 +4,6 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, text},
-    directory::{paths, purpose, records::storage::AgentRecord},
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -96,16 +95,7 @@ impl Operation for DescribeFileSystems {
         }
         let list = (Self::NAME, filter.as_str());
         let page = self.page.of(all, |one| &one.record.id, list, cx)?;
-        // Read after the file systems: the agent of one was there when it was assigned to it.
-        let prefix = paths::agents(cx.region, cx.account());
-        let agents = cx
-            .directory()
-            .every::<AgentRecord>(&prefix, purpose::AGENT)
-            .await?;
-        let agents = agents.into_iter().map(|agent| agent.id).collect();
-        Ok(Done::unchanged(
-            page.map(|one| Described::new(one, cx).among(&agents)),
-        ))
+        Ok(Done::unchanged(page.map(|one| Described::new(one, cx))))
     }
 }
 

@@ -1,6 +1,8 @@
 //! File systems as requests see them: their records with the volumes that hold them, and how they are
 //! protected.
 
+use std::collections::BTreeSet;
+
 use keyward_engine::{
     caller::Caller,
     context::Context,
@@ -8,7 +10,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self,
-            storage::{VolumeRecord, VolumeState, Wanted},
+            storage::{AgentRecord, VolumeRecord, VolumeState, Wanted},
         },
     },
     fault::Internal,
@@ -22,7 +24,11 @@ use keyward_store::{
     sealed::{Generation, SealedBatch},
 };
 use keyward_types::{
-    account::AccountId, arn::ArnParts, region::Region, storage::VolumeId, tag::Tag,
+    account::AccountId,
+    arn::ArnParts,
+    region::Region,
+    storage::{AgentId, VolumeId},
+    tag::Tag,
 };
 
 use crate::{
@@ -48,14 +54,18 @@ pub struct FileSystem {
     pub volume: VolumeRecord,
     /// When that was last written.
     pub volume_revision: Revision,
+    /// Whether the agent that stores it is registered.
+    pub has_agent: bool,
 }
 
 impl FileSystem {
-    /// `LifeCycleState`: what is wanted of the volume, and what its agent says.
+    /// `LifeCycleState`: what is wanted of the volume, and what its agent says. What is to be there and has no agent
+    /// is an `error`: nobody can open it until it is assigned to another agent.
     pub fn state(&self) -> &'static str {
         let reported = self.volume.reported.as_ref();
         match (self.volume.wanted, reported.map(|reported| reported.state)) {
             (Wanted::Absent, _) => "deleting",
+            (Wanted::Present, _) if !self.has_agent => "error",
             // It was assigned to another agent, which has not reported yet.
             (Wanted::Present, None) if self.volume.made => "updating",
             (Wanted::Present, None) => "creating",
@@ -150,11 +160,18 @@ impl Cx<'_> {
             .directory()
             .rare::<VolumeRecord>(&path, purpose::VOLUME);
         // They are created and deleted together; it may have been deleted between the two reads.
-        Ok(volume.await?.map(|(volume, volume_revision)| FileSystem {
+        let Some((volume, volume_revision)) = volume.await? else {
+            return Ok(None);
+        };
+        // Read after the volume: its agent was there when it was assigned to it.
+        let path = paths::agent(self.region, self.account(), &volume.agent);
+        let agent = self.directory().rare::<AgentRecord>(&path, purpose::AGENT);
+        Ok(Some(FileSystem {
             record,
             revision,
             volume,
             volume_revision,
+            has_agent: agent.await?.is_some(),
         }))
     }
 
@@ -194,6 +211,9 @@ impl Cx<'_> {
         let prefix = paths::volumes(self.region, self.account());
         let volumes = directory.every_with_revision::<VolumeRecord>(&prefix, purpose::VOLUME);
         let mut volumes = volumes.await?;
+        let prefix = paths::agents(self.region, self.account());
+        let agents = directory.every::<AgentRecord>(&prefix, purpose::AGENT);
+        let agents: BTreeSet<AgentId> = agents.await?.into_iter().map(|agent| agent.id).collect();
         let mut found = Vec::with_capacity(records.len());
         for (record, revision) in records {
             let at = volumes
@@ -204,6 +224,7 @@ impl Cx<'_> {
                 found.push(FileSystem {
                     record,
                     revision,
+                    has_agent: agents.contains(&volume.agent),
                     volume,
                     volume_revision,
                 });

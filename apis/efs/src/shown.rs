@@ -1,9 +1,7 @@
 //! `FileSystemDescription`: what answers and events say of a file system.
 
-use std::collections::BTreeSet;
-
-use keyward_engine::{context::Context, directory::records::storage::Wanted, operation::Output};
-use keyward_types::{account::AccountId, region::Region, storage::AgentId, vpc::zone_id};
+use keyward_engine::{context::Context, operation::Output};
+use keyward_types::{account::AccountId, region::Region, vpc::zone_id};
 use keyward_wire::json::Writer;
 
 use crate::{
@@ -15,7 +13,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Described {
     file_system: FileSystem,
-    state: &'static str,
     region: Region,
     account: AccountId,
 }
@@ -24,21 +21,10 @@ impl Described {
     /// A file system of the caller's account and Region.
     pub fn new(file_system: FileSystem, cx: &Context<'_>) -> Self {
         Self {
-            state: file_system.state(),
             file_system,
             region: cx.region,
             account: cx.account(),
         }
-    }
-
-    /// The same, with the existing agents. A file system that should exist and has no agent is in `error`: nobody can
-    /// open it until it is assigned to another agent.
-    #[must_use]
-    pub fn among(self, agents: &BTreeSet<AgentId>) -> Self {
-        let volume = &self.file_system.volume;
-        let is_left = volume.wanted == Wanted::Present && !agents.contains(&volume.agent);
-        let state = if is_left { "error" } else { self.state };
-        Self { state, ..self }
     }
 
     /// Its id.
@@ -59,7 +45,7 @@ impl Described {
         let arn = arn(self.region, self.account, &record.id);
         out.string("FileSystemArn", &arn);
         out.timestamp("CreationTime", record.created);
-        out.string("LifeCycleState", self.state);
+        out.string("LifeCycleState", self.file_system.state());
         if let Some(name) = record.name() {
             out.string("Name", name);
         }
@@ -129,7 +115,7 @@ impl Output<Efs> for Described {
         let arn = arn(self.region, self.account, &record.id);
         elements.string("fileSystemArn", &arn);
         elements.string("creationTime", &record.created.iso8601());
-        elements.string("lifeCycleState", self.state);
+        elements.string("lifeCycleState", self.file_system.state());
         elements.natural("numberOfMountTargets", self.mount_targets());
         elements.object("sizeInBytes", |size| size.natural("value", 0));
         elements.string("performanceMode", &record.performance_mode);

@@ -259,3 +259,51 @@ async fn hang_up(world: &World, agent: &Key) {
         () = waited => {}
     }
 }
+
+#[tokio::test]
+async fn every_call_knows_that_the_agent_of_a_file_system_was_removed() {
+    let world = World::new().await;
+    let agent = agent(&world).await;
+    let root = world.root.clone();
+    let made = body(&create(&world, &root, json!({ "CreationToken": "t" })).await);
+    let id = made["FileSystemId"].as_str().unwrap().to_owned();
+    report(&world, &agent, &id, 1, "READY").await;
+    let agents = own(&world, &root, "ListAgents", json!({})).await;
+    let agent = agents["Agents"][0]["AgentId"].clone();
+    own(&world, &root, "RemoveAgent", json!({ "AgentId": agent })).await;
+    let at = format!("/file-systems/{id}");
+    let policy = json!({ "Version": "2012-10-17", "Statement": [] }).to_string();
+    for (line, asked) in [
+        (("PUT", at.clone()), json!({ "ThroughputMode": "elastic" })),
+        (("PUT", format!("{at}/policy")), json!({ "Policy": policy })),
+        (
+            ("PUT", format!("{at}/lifecycle-configuration")),
+            json!({ "LifecyclePolicies": [] }),
+        ),
+        (
+            ("PUT", format!("{at}/backup-policy")),
+            json!({ "BackupPolicy": { "Status": "DISABLED" } }),
+        ),
+        (
+            ("PUT", format!("{at}/protection")),
+            json!({ "ReplicationOverwriteProtection": "ENABLED" }),
+        ),
+        (
+            ("POST", "/access-points".to_owned()),
+            json!({ "ClientToken": "t", "FileSystemId": id }),
+        ),
+        (
+            ("POST", "/mount-targets".to_owned()),
+            json!({ "FileSystemId": id, "SubnetId": "subnet-00000000000000001" }),
+        ),
+    ] {
+        let (method, path) = line;
+        let answer = ask(&world, &root, (method, &path), asked).await;
+        let text = format!("The file system '{id}' is in the state 'error'.");
+        let code = "IncorrectFileSystemLifeCycleState";
+        assert_eq!(told(&answer), (409, code, fault(code, &text)), "{path}");
+    }
+    let one = format!("/file-systems?FileSystemId={id}");
+    let found = body(&ask(&world, &root, ("GET", &one), Value::Null).await);
+    assert_eq!(found["FileSystems"][0]["LifeCycleState"], "error");
+}
