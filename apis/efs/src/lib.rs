@@ -108,6 +108,7 @@ impl Api for Efs {
     const INTERNAL: &'static str = "InternalServerError";
     const THROTTLED: (&'static str, &'static str) = ("ThrottlingException", "Rate exceeded");
     const BARE: bool = true;
+    const CALLS_OTHERS: bool = true;
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
     const FOR_CLIENTS: &'static [&'static str] = &["NewClientConnection", "UpdateClientConnection"];
 

@@ -112,6 +112,7 @@ impl Api for Rds {
     const OPERATIONS: &'static [Row] = OPERATIONS;
     const UNSUPPORTED: &'static [&'static str] = unsupported::OPERATIONS;
     const INTERNAL: &'static str = "InternalFailure";
+    const CALLS_OTHERS: bool = true;
     const CONDITION_KEYS: &'static [DeclaredKey] = condition_keys::ALL;
 
     fn description() -> &'static ApiDescription {

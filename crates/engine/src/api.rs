@@ -69,6 +69,10 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// Bytes reserved for an answer. An answer with secrets must fit, so that no copy of them is
     /// left behind when the buffer grows.
     const ANSWER_ROOM: usize = 1024;
+    /// Whether its operations have other APIs change something for their callers
+    /// ([`call`](crate::forward::call)). What such an API changes goes on to its end although the client hangs up:
+    /// otherwise, what another API has committed would be left without what it is for.
+    const CALLS_OTHERS: bool = false;
     /// The condition keys that are the API's own, see [`condition_keys`](crate::condition_keys).
     const CONDITION_KEYS: &'static [DeclaredKey] = &[];
     /// The operations that a service may call by itself. A service belongs to no account, so it
@@ -80,6 +84,9 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// The operations that a caller calls on behalf of strangers. They have a rate of their own, so that
     /// strangers cannot use up what the caller needs for itself.
     const FOR_STRANGERS: &'static [&'static str] = &[];
+    /// The operations that limit by themselves how often a caller may ask
+    /// ([`admits`](crate::context::Context::admits)), so that nothing else uses up what they need.
+    const LIMITED_BY_THEMSELVES: &'static [&'static str] = &[];
     /// The records that are counted in the background for quotas.
     const COUNTED: &'static [CountedKind] = &[];
 
@@ -269,6 +276,8 @@ pub struct ApiDescription {
     pub for_agents: &'static [&'static str],
     /// See [`Api::FOR_STRANGERS`].
     pub for_strangers: &'static [&'static str],
+    /// See [`Api::LIMITED_BY_THEMSELVES`].
+    pub limited_by_themselves: &'static [&'static str],
     /// See [`Api::COUNTED`].
     pub counted: &'static [CountedKind],
     /// See [`Api::FOR_CLIENTS`].
@@ -309,6 +318,7 @@ impl ApiDescription {
             for_services: A::FOR_SERVICES,
             for_agents: A::FOR_AGENTS,
             for_strangers: A::FOR_STRANGERS,
+            limited_by_themselves: A::LIMITED_BY_THEMSELVES,
             counted: A::COUNTED,
             for_clients: A::FOR_CLIENTS,
             content_type: <A::Protocol as Protocol>::content_type,

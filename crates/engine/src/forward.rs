@@ -9,7 +9,8 @@
 //! The calls are part of the caller's request: they are made before it is answered. What a service does later
 //! is allowed by grants that it creates here. Each call commits for itself. If the commit of the calling
 //! operation then meets a conflict, the operation runs again, and calls again: what it creates elsewhere must
-//! be the same the second time, as a grant with a name is. If the operation fails, it takes that back
+//! be the same the second time, as a grant with a name is. A client that hangs up stops none of this
+//! ([`CALLS_OTHERS`](crate::api::Api::CALLS_OTHERS)). If the operation fails, it takes that back
 //! ([`abandoned`](crate::operation::Operation::abandoned)). What cannot be taken back waits until the
 //! operation's own changes are committed ([`committed`](crate::operation::Operation::committed)).
 //!
@@ -144,6 +145,9 @@ pub async fn call<A: Forwards>(
     named: (&str, &str),
     body: &[u8],
 ) -> Result<Bytes, NotDone> {
+    const {
+        assert!(A::CALLS_OTHERS, "an API that calls others says so");
+    }
     if cx.caller.acting().count() >= MOST_HOPS {
         let cause = "APIs call each other in too many hops";
         return Err(NotDone::Failed(Internal::new(cause)));

@@ -4,6 +4,7 @@
 pub mod authenticate;
 pub mod before_body;
 pub(crate) mod dispatch;
+mod to_the_end;
 mod unserved;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::{
     fault::{Fault, Internal},
     front::dispatch::Dispatched,
     metrics::Ended,
-    pipeline,
+    pipeline::{self, Row},
     protocol::{AnswerTo, Style, Wire},
     request::{Answer, Ids, Peer, Received},
     server::Shared,
@@ -136,10 +137,17 @@ impl Front {
         }
         let form = target.form(received);
         let for_stranger = target.api().for_strangers.contains(&&*target.name);
+        let by_itself = target.api().limited_by_themselves.contains(&&*target.name);
         if let Some(throttle) = &self.shared.throttle
+            && !by_itself
             && !throttle.admits(&caller.caller, for_stranger, caller.at)
         {
             return self.throttled((&ids, form), &target);
+        }
+        if target.operation().is_some_and(Row::finishes) {
+            let turn = turn.keep(&self.shared);
+            let (front, asked) = (self.clone(), (received, body));
+            return Box::pin(to_the_end::serve(front, asked, (caller, form), (ids, turn))).await;
         }
         let cx = self.context(received, (&caller, form), (&ids, Some(&turn)));
         serve(&cx, &target).await

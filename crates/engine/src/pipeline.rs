@@ -32,6 +32,7 @@ const MAX_CONFLICTS: u32 = 16;
 pub struct Row {
     name: &'static str,
     parameters: &'static [Parameter],
+    finishes: bool,
     serve: Serve,
 }
 
@@ -59,6 +60,12 @@ impl Row {
         self.parameters
     }
 
+    /// Whether a request goes on to its end although its client hangs up, see
+    /// [`CALLS_OTHERS`](Api::CALLS_OTHERS).
+    pub(crate) const fn finishes(&self) -> bool {
+        self.finishes
+    }
+
     /// Serves a request, with the state of the API.
     pub(crate) async fn serve(
         &self,
@@ -75,6 +82,7 @@ pub const fn row<O: Operation>() -> Row {
     Row {
         name: O::NAME,
         parameters: O::PARAMETERS,
+        finishes: O::Api::CALLS_OTHERS && !O::READ_ONLY,
         serve: |cx, state, payload| Box::pin(serve::<O>(cx, state, payload)),
     }
 }

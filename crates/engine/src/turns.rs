@@ -16,14 +16,17 @@ use std::{
     hash::BuildHasher as _,
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU64,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::{caller::Caller, request::Peer, throttle};
+use crate::{caller::Caller, request::Peer, server::Shared, throttle};
 
 /// Lanes of principals. Two that share a lane share its turns.
 const LANES: usize = 4096;
@@ -103,6 +106,15 @@ impl Turn<'_> {
         }
     }
 
+    /// The same turn for a request that outlives its connection.
+    pub(crate) fn keep(self, shared: &Arc<Shared>) -> KeptTurn {
+        let is_over = self.over.swap(true, SeqCst);
+        KeptTurn {
+            shared: Arc::clone(shared),
+            lane: (!is_over).then_some(self.lane),
+        }
+    }
+
     /// Takes a turn again that was given back, for a request that holds so many bytes; waits for it like a
     /// new one. Returns whether there is one in time.
     pub(crate) async fn take_again(&self, bytes: usize) -> bool {
@@ -119,6 +131,21 @@ impl Turn<'_> {
             self.over.store(false, SeqCst);
         }
         next.is_some()
+    }
+}
+
+/// The turn of a request that outlives its connection; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct KeptTurn {
+    shared: Arc<Shared>,
+    lane: Option<usize>,
+}
+
+impl Drop for KeptTurn {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane {
+            self.shared.turns.end(lane);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod creation;
 mod grants;
+mod hangs_up;
 mod life;
 mod strangers;
 

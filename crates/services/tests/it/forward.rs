@@ -46,6 +46,7 @@ macro_rules! test_api {
             const WIRE: Wire = Wire::Json {
                 target_prefix: $prefix,
             };
+            const CALLS_OTHERS: bool = true;
             const OPERATIONS: &'static [Row] = &[row::<Protect<Self>>()];
 
             fn description() -> &'static ApiDescription {
