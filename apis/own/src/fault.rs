@@ -30,6 +30,8 @@ pub enum KeywardFault {
         /// The stranger's address.
         address: IpAddr,
     },
+    /// What a caller that exceeds its rate is refused.
+    Unrecorded(Box<KeywardFault>),
     /// The presented request cannot be authenticated.
     Unproven(AuthError),
     /// Only a service may do this.
@@ -162,7 +164,7 @@ pub enum KeywardFault {
     Refused(Told),
     /// Too many ask for much at once.
     Busy,
-    /// There is no turn for a request that waited.
+    /// There is no turn for a request that waited, or the caller asks more often than it may.
     NoTurn,
     /// As KMS reports it.
     Kms(KmsFault),
@@ -235,6 +237,7 @@ impl From<KeywardFault> for Fault {
     fn from(fault: KeywardFault) -> Self {
         match fault {
             KeywardFault::Repeated { fault, address } => Self::from(*fault).repeated(address),
+            KeywardFault::Unrecorded(fault) => Self::from(*fault).unrecorded(),
             KeywardFault::Kms(fault) => fault.into(),
             KeywardFault::Unproven(error) => {
                 let wire = error.json();

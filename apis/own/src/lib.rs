@@ -164,6 +164,8 @@ impl Api for Keyward {
     ];
     // Anybody who reaches a mount target has an agent ask.
     const FOR_STRANGERS: &'static [&'static str] = &["AuthorizeMount"];
+    // Whether a volume stays open must not depend on what else the agent, or a thief of its access key, asks.
+    const LIMITED_BY_THEMSELVES: &'static [&'static str] = &[open_volume::OpenVolume::NAME];
 
     fn description() -> &'static ApiDescription {
         &DESCRIPTION

@@ -3,6 +3,9 @@
 //! The server unwraps it as the service that the volume belongs to: the service's grant decides, and
 //! the call of `Decrypt` has an event of its own. The agent cannot call KMS itself, and so cannot
 //! present the wrapped key of another agent's volume.
+//!
+//! The cut-off of an open volume depends on this answer. So each volume has a rate of its own, and a caller that
+//! exceeds it is still told what KMS refuses: only the data key is not given out, and nothing is recorded.
 
 use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{
@@ -49,13 +52,13 @@ impl Operation for OpenVolume {
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Self::Resolved, KeywardFault> {
-        let (agent, id) = agents::caller(cx)?;
-        let Ok(volume) = VolumeId::parse(&self.volume) else {
-            return Err(KeywardFault::NoSuchVolume {
-                volume: self.volume.clone(),
-            });
-        };
-        agents::volume(cx, (agent.region, agent.account), (id, &volume)).await
+        let found = self.find(cx).await;
+        found.map_err(|fault| match fault {
+            KeywardFault::NoSuchVolume { .. } if !cx.admits(None) => {
+                KeywardFault::Unrecorded(Box::new(fault))
+            }
+            fault => fault,
+        })
     }
 
     fn authorize(&self, _volume: &Self::Resolved, _gate: &Gate<'_>) -> Result<(), Denied> {
@@ -73,12 +76,29 @@ impl Operation for OpenVolume {
         let key = volume.key.as_ref();
         let key = key.filter(|_| volume.wanted == Wanted::Present);
         let key = key.ok_or_else(|| KeywardFault::nothing_to_open(&volume.id))?;
+        if !cx.admits(Some(volume.id.as_str())) {
+            let would_be = unwrapped::would_be(cx, agent.account, (volume, key)).await;
+            let told = would_be.map_or_else(KeywardFault::from, |()| KeywardFault::NoTurn);
+            return Err(KeywardFault::Unrecorded(Box::new(told)));
+        }
         let plaintext = unwrapped::data_key(cx, agent.account, (volume, key)).await?;
         Ok(Done::unchanged(Opened {
             volume: volume.id.clone(),
             generation: volume.generation,
             plaintext,
         }))
+    }
+}
+
+impl OpenVolume {
+    async fn find(&self, cx: &Cx<'_>) -> Result<(VolumeRecord, Revision), KeywardFault> {
+        let (agent, id) = agents::caller(cx)?;
+        let Ok(volume) = VolumeId::parse(&self.volume) else {
+            return Err(KeywardFault::NoSuchVolume {
+                volume: self.volume.clone(),
+            });
+        };
+        agents::volume(cx, (agent.region, agent.account), (id, &volume)).await
     }
 }
 

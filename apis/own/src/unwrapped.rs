@@ -3,8 +3,10 @@
 //! That service's grant decides, and the call of `Decrypt` has an event of its own. Where a service has further grants
 //! for a volume, all must be there: to revoke any of them closes the volume.
 
+use bytes::Bytes;
 use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{
+    context::Context,
     directory::records::storage::{VolumeKey, VolumeRecord},
     fault::Internal,
     forward::{NotDone, Resource, by_service},
@@ -23,6 +25,9 @@ const DEFINITE: [&str; 4] = [
     "NotFoundException",
 ];
 
+/// The code of a call that would have succeeded.
+const DRY_RUN: &str = "DryRunOperationException";
+
 /// The data key of a volume.
 ///
 /// # Errors
@@ -30,8 +35,40 @@ const DEFINITE: [&str; 4] = [
 pub async fn data_key(
     cx: &Cx<'_>,
     account: AccountId,
-    (volume, key): (&VolumeRecord, &VolumeKey),
+    of: (&VolumeRecord, &VolumeKey),
 ) -> Result<SecretBytes, NotDone> {
+    let answer = decrypt((cx, false), account, of).await?;
+    let answer = Object::parse(&answer, &Limits::KMS)
+        .map_err(|error| NotDone::Failed(Internal::new(error)))?;
+    let mut told = Members::of(&answer);
+    let plaintext = told.blob("Plaintext").required_secret();
+    told.finish()
+        .map_err(|error| NotDone::Failed(Internal::new(error)))?;
+    Ok(plaintext)
+}
+
+/// Whether KMS would unwrap the data key of a volume. Nothing of it is recorded.
+///
+/// # Errors
+/// When KMS refuses or fails, or a grant is not there.
+pub async fn would_be(
+    cx: &Cx<'_>,
+    account: AccountId,
+    of: (&VolumeRecord, &VolumeKey),
+) -> Result<(), NotDone> {
+    match decrypt((&cx.unrecorded(), true), account, of).await {
+        Err(NotDone::Refused(told)) if told.code == DRY_RUN => Ok(()),
+        Err(not_done) => Err(not_done),
+        Ok(_) => Err(NotDone::Failed(Internal::new("a dry run has an answer"))),
+    }
+}
+
+/// Has KMS unwrap a data key, or only say whether it would.
+async fn decrypt(
+    (cx, dry_run): (&Context<'_>, bool),
+    account: AccountId,
+    (volume, key): (&VolumeRecord, &VolumeKey),
+) -> Result<Bytes, NotDone> {
     let failed = |error: KeywardFault| NotDone::Failed(Internal::new(format!("{error:?}")));
     let service = key.opened_by.as_deref().unwrap_or(&volume.service);
     let service = ActingService::find(service)
@@ -61,20 +98,16 @@ pub async fn data_key(
                 context.named_string(name, value);
             }
         });
+        if dry_run {
+            out.boolean("DryRun", true);
+        }
     });
     let resource = Resource {
         arn: &volume.source,
         account,
     };
     let named = ("kms", "Decrypt");
-    let answer = by_service::<Keyward>(cx, (service, resource), named, &body).await?;
-    let malformed = |error| NotDone::Failed(Internal::new(error));
-    let answer = Object::parse(&answer, &Limits::KMS)
-        .map_err(|error| NotDone::Failed(Internal::new(error)))?;
-    let mut told = Members::of(&answer);
-    let plaintext = told.blob("Plaintext").required_secret();
-    told.finish().map_err(malformed)?;
-    Ok(plaintext)
+    by_service::<Keyward>(cx, (service, resource), named, &body).await
 }
 
 /// Whether it is certain that the data key of a volume cannot be unwrapped now.

@@ -90,6 +90,27 @@ impl Context<'_> {
             .chain(rows.flat_map(|row| row.api().condition_keys))
     }
 
+    /// Whether the caller may ask once more at the rate that the operator allows: about one thing of its own, which has
+    /// a rate of its own, or at all. For [`LIMITED_BY_THEMSELVES`](crate::api::Api::LIMITED_BY_THEMSELVES).
+    pub fn admits(&self, thing: Option<&str>) -> bool {
+        let Some(throttle) = &self.shared.throttle else {
+            return true;
+        };
+        match thing {
+            Some(thing) => throttle.admits_about(self.caller, thing, self.now),
+            None => throttle.admits(self.caller, false, self.now),
+        }
+    }
+
+    /// The same request, of which refusals are counted and not recorded.
+    #[must_use]
+    pub fn unrecorded(&self) -> Context<'_> {
+        Context {
+            repeats: true,
+            ..*self
+        }
+    }
+
     /// Whether an API of that name is served.
     pub fn serves(&self, service: &str) -> bool {
         self.services.named(service).is_some()

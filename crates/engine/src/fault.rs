@@ -53,6 +53,7 @@ pub struct Fault {
     audit_code: &'static str,
     internal: Option<Internal>,
     repeated: Option<Box<IpAddr>>,
+    unrecorded: bool,
 }
 
 impl Fault {
@@ -69,6 +70,7 @@ impl Fault {
             audit_code: code,
             internal: None,
             repeated: None,
+            unrecorded: false,
         }
     }
 
@@ -101,6 +103,7 @@ impl Fault {
             audit_code: code,
             internal: Some(internal),
             repeated: None,
+            unrecorded: false,
         }
     }
 
@@ -146,6 +149,18 @@ impl Fault {
     pub fn repeated(mut self, address: IpAddr) -> Self {
         self.repeated = Some(Box::new(address));
         self
+    }
+
+    /// As one of a caller over its rate: it is counted, and not recorded.
+    #[must_use]
+    pub fn unrecorded(mut self) -> Self {
+        self.unrecorded = true;
+        self
+    }
+
+    /// Whether it is not recorded.
+    pub(crate) fn is_unrecorded(&self) -> bool {
+        self.unrecorded
     }
 
     /// The address of the stranger who was refused the same a short time ago.

@@ -3,7 +3,8 @@
 //!
 //! Whatever is over the rate is answered before anything is parsed, looked up or recorded, so that
 //! no principal can keep a server, or its disk, busy alone. The sessions of a role share its bucket. What a
-//! principal asks because a stranger came to it has a second bucket: strangers cannot empty the first one.
+//! principal asks because a stranger came to it has a second bucket: strangers cannot empty the first one. What an
+//! operation limits by itself has a bucket for each thing that it is asked about.
 
 use std::{
     collections::hash_map::RandomState,
@@ -63,6 +64,13 @@ impl Throttle {
             true => self.hasher.hash_one(own),
             false => own,
         };
+        self.takes(key, now.millis().saturating_mul(1000))
+    }
+
+    /// Takes a token of the caller's bucket for one thing of its own, if there is one.
+    pub fn admits_about(&self, caller: &Caller, thing: &str, now: Timestamp) -> bool {
+        let key = (principal(&self.hasher, caller), thing);
+        let key = self.hasher.hash_one(key);
         self.takes(key, now.millis().saturating_mul(1000))
     }
 

@@ -177,7 +177,8 @@ impl<'a> Recorder<'a> {
             return self.refuse_stranger(identity, &fault.for_strangers());
         }
         let is_refused = fault.internal_cause().is_none();
-        let fault = if is_refused && (cx.repeats || fault.repeated_for().is_some()) {
+        let is_counted_only = cx.repeats || fault.is_unrecorded() || fault.repeated_for().is_some();
+        let fault = if is_refused && is_counted_only {
             self.sample_repeated(&fault);
             fault
         } else {
@@ -191,6 +192,7 @@ impl<'a> Recorder<'a> {
         };
         let ended = match (fault.http_status(), fault.audit_code()) {
             (500.., _) => Ended::Failure,
+            (_, code) if fault.is_unrecorded() && code == api.throttled.0 => Ended::Throttled,
             (_, "AccessDenied") => Ended::Denied,
             (_, _) => Ended::Fault,
         };
