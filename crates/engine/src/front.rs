@@ -9,6 +9,7 @@ mod unserved;
 
 use std::sync::Arc;
 
+use keyward_metrics::Ended;
 use keyward_trail::refused::Refusal;
 use keyward_wire::{query::Form, xml};
 
@@ -17,7 +18,6 @@ use crate::{
     context::Context,
     fault::{Fault, Internal},
     front::dispatch::Dispatched,
-    metrics::Ended,
     pipeline::{self, Row},
     protocol::{AnswerTo, Style, Wire},
     request::{Answer, Ids, Peer, Received},

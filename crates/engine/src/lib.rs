@@ -14,7 +14,6 @@ pub mod forward;
 pub mod front;
 pub mod gate;
 pub mod marker;
-pub mod metrics;
 pub mod one_by_one;
 pub mod operation;
 pub mod page;

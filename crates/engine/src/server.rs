@@ -8,6 +8,7 @@ use std::{
 };
 
 use keyward_crypto::secret::arena::ArenaSecret;
+use keyward_metrics::Metrics;
 use keyward_policy::permit::Authority;
 use keyward_store::error::StoreError;
 use keyward_trail::{refused::Refusals, writer::Writer};
@@ -24,7 +25,6 @@ use crate::{
     audit::{ledger::Ledger, outbox::places::Places},
     counts::Counts,
     directory::{Directory, accounts::OfAccounts, identities::Home},
-    metrics::Metrics,
     pool::Pool,
     session::Sessions,
     throttle::Throttle,

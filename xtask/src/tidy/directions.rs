@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("crates/wire", &["crates/types", "crates/crypto"]),
     ("crates/oidc", &["crates/types", "crates/crypto"]),
+    ("crates/metrics", &[]),
     (
         "crates/trail",
         &["crates/types", "crates/crypto", "crates/wire"],
@@ -38,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "crates/wire",
             "crates/oidc",
             "crates/trail",
+            "crates/metrics",
         ],
     ),
     // An API sees neither the key core nor another API. It has the policies from the engine: whoever uses

@@ -2,6 +2,7 @@
 //! signature is told what is served, and the event is on the trail; it is not counted among the
 //! failed authentications.
 
+use keyward_metrics::Ended;
 use keyward_wire::sigv4::{Claim, Presigned, Request, Skew};
 
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
         authenticate::{self, Expected},
         dispatch::Refused,
     },
-    metrics::Ended,
     pipeline,
     protocol::Style,
     request::{Answer, Ids, Received},

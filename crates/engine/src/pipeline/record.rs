@@ -1,6 +1,7 @@
 //! The end of a request: its event on the audit trail, its changes in the store, the counters. It is
 //! the same for all operations, and compiled once.
 
+use keyward_metrics::Ended;
 use keyward_store::{batch::Precondition, error::CommitError, sealed::SealedBatch};
 use keyward_trail::refused::Refusal;
 use keyward_types::key_id::KeyArn;
@@ -22,7 +23,6 @@ use crate::{
     directory::purpose,
     fault::{Fault, Internal},
     gate::evaluation::Evaluation,
-    metrics::Ended,
     protocol::AnswerTo,
     request::{Answer, Told},
     usage::LastUse,
