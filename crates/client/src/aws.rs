@@ -259,11 +259,11 @@ impl<'v> Settings<'v> {
     /// If none is set, or if the profile has something else from which one would have to be
     /// obtained.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
-        self.credentials_or("or give --data-dir")
+        self.credentials_or("choose a profile with --profile or AWS_PROFILE, or give --data-dir")
     }
 
-    /// The same; `otherwise` says what else could be done if none is set.
-    fn credentials_or(&self, otherwise: &str) -> anyhow::Result<Credentials> {
+    /// The same; `otherwise` says what else could be done than to set an access key.
+    pub(crate) fn credentials_or(&self, otherwise: &str) -> anyhow::Result<Credentials> {
         if !self.chosen
             && let Some(credentials) = self.environment_credentials()?
         {
@@ -283,7 +283,7 @@ impl<'v> Settings<'v> {
             .find(|file| file.value(profile, "aws_access_key_id").is_some());
         let Some(file) = file else {
             bail!(
-                "no credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile or AWS_PROFILE, {otherwise}"
+                "no credentials are set: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, {otherwise}"
             );
         };
         let value = |key: &str| {
@@ -322,8 +322,8 @@ impl<'v> Settings<'v> {
             }
         }
         let Some(token_file) = self.of_profile("web_identity_token_file") else {
-            let credentials = self.credentials_or("or give --instance-role on an EC2 instance");
-            return credentials.map(Asker::Key);
+            let otherwise = "choose a profile with --profile or AWS_PROFILE, or give --instance-role on an EC2 instance";
+            return self.credentials_or(otherwise).map(Asker::Key);
         };
         let Some(role_arn) = self.of_profile("role_arn") else {
             bail!(

@@ -161,7 +161,7 @@ impl Bucket {
             address,
             path,
             region,
-            credentials: settings.credentials()?,
+            credentials: settings.credentials_or("or choose a profile with AWS_PROFILE")?,
             idle: Mutex::new(Vec::new()),
         })
     }
