@@ -69,7 +69,7 @@ def test_file_systems_without_an_agent_that_runs_are_told_of(server):
     assert gone.call("PollVolumes", WaitSeconds=0)[0] == left.call("PollVolumes", WaitSeconds=0)[0] == 200
     efs = server.client("efs")
     made = [efs.create_file_system(CreationToken=f"waits-{at}")["FileSystemId"] for at in range(2)]
-    lines = lambda: keyward(server, "list").splitlines()  # noqa: E731
+    lines = lambda: [line for line in keyward(server, "list").splitlines() if line]  # noqa: E731
     said = keyward(server, "remove", gone.id)
     first, second = said.splitlines()
     assert first == f"Removed {gone.id}."
@@ -103,7 +103,7 @@ def test_an_agent_comes_by_a_token_and_goes_by_its_id(server):
     head = ["AGENT", "NAME", "VOLUMES", "CONNECTED", "BACKUPS"]
 
     def listed():
-        return [line.split()[:5] for line in keyward(server, "list").splitlines()]
+        return [line.split()[:5] for line in keyward(server, "list").splitlines() if line]
 
     open_token = [token.split(".")[3], "storage-1", "unused", "token,", "expires"]
     assert listed() == [head, [made["AgentId"], "storage-1", "0", "never", "no"], open_token]
@@ -171,6 +171,7 @@ def test_a_first_start_that_cannot_succeed_ends_with_a_sentence(server, tmp_path
         f"cannot connect to 127.0.0.1:{port}: Connection refused (os error 111): is the server running?"
     )
     assert sum("the server has not answered: trying again" in line for line in tries) == 4
+    assert not (tmp_path / "agent").exists(), "nothing is left of it"
     wrong = tmp_path / "wrong"
     wrong.write_text(token.read_text()[:-3])
     assert started(server.url, wrong)[-1].startswith("keyward: InvalidTokenException: The token is not valid: ")

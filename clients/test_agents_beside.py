@@ -24,7 +24,7 @@ def server(tmp_path):
 
 
 def connected(server):
-    rows = [line.split() for line in keyward(server, "list").splitlines()]
+    rows = [line.split() for line in keyward(server, "list").splitlines() if line]
     return [row[0] for row in rows if row[0].startswith("agent-") and row[3] == "yes"]
 
 

@@ -142,6 +142,12 @@ def test_an_unknown_request_is_said_to_be_so(keyward):
     unknown = str(uuid.uuid4())
     status, told = keyward("explain", "--request-id", unknown)
     assert status == 1 and f"The audit trail of your account has no request {unknown}." in told
+    status, told = keyward("explain", "--request-id", unknown[:4])
+    text = (
+        f"error: invalid value '{unknown[:4]}' for '--request-id <ID>': "
+        "give the whole request id, such as 01234567-89ab-cdef-0123-456789abcdef"
+    )
+    assert status == 2 and text in told
 
 
 def test_the_last_denied_request_is_explained(keyward, user, other_user, key):

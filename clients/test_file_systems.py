@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -230,6 +231,18 @@ def test_what_root_has_unmounted_lazily_is_cut_off_all_the_same(efs, kms, storag
     assert file.read_bytes() == TEXT
 
 
+def test_a_file_system_that_root_unmounts_is_an_error_until_its_volume_is_detached(efs, storage, shared):
+    file_system, file = shared
+    storage.unmount(file.parent)
+    own = storage.state / "mounts" / file_system
+    run("umount", "-l", own)
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    assert f"the file system is no longer mounted on {own}: somebody has unmounted it" in storage.log()
+    storage.run("volume", "detach", storage.image(file_system), "--state-dir", storage.state / "keepers")
+    available(efs, file_system)
+    assert (own / "file").read_bytes() == TEXT
+
+
 def test_an_image_that_is_renamed_while_it_is_mounted_is_still_taken_out_of_use(efs, storage):
     file_system = create(efs)
     available(efs, file_system)
@@ -404,7 +417,12 @@ def test_volumes_stay_while_the_server_is_away(own_server, efs, storage, shared)
     file_system, file = shared
     own_server.kill()
     eventually(lambda: "cannot get the list of volumes from the server" in storage.log())
-    write(file, b"written meanwhile")
+    # The process of the volume asks in vain all the time.
+    until = time.monotonic() + float(os.environ.get("KEYWARD_AWAY_SECONDS", "3"))
+    while time.monotonic() < until:
+        write(file, b"written meanwhile")
+        assert file.read_bytes() == b"written meanwhile"
+        time.sleep(0.1)
     storage.kill()
     assert file.read_bytes() == b"written meanwhile"
     own_server.start()

@@ -315,7 +315,7 @@ def test_an_image_of_unknown_age_is_used_only_when_it_is_adopted(efs, storage, m
     known.unlink()
     storage.start()
     eventually(lambda: state(efs, file_system) == "error", seconds=30)
-    why = f"what this machine knew of the age of the image is missing ({known})"
+    why = f"the file in which this machine recorded the age of the image ({known}) is missing"
     assert why in storage.log() and f"run `keyward agent adopt {file_system}`" in storage.log()
     assert storage.keeper(file_system) is None and not known.exists()
     # The newest one is adopted; the older one is not taken for it any more.
@@ -344,7 +344,7 @@ def test_an_image_that_was_moved_away_is_missed_and_adopted(own_server, efs, sto
         eventually(lambda: state(efs, file_system) == "error", seconds=30)
 
     missed()
-    reason = keyward(own_server, "list", file_system).splitlines()[2]
+    reason = keyward(own_server, "list", file_system).splitlines()[3]
     assert "volumes/FILE_SYSTEM.img in the agent's state directory) is missing" in reason
     assert "run `keyward agent adopt FILE_SYSTEM IMAGE`" in reason and "`keyward agent restore FILE_SYSTEM`" in reason
     told = storage.run("mount", file_system, path, "--state-dir", storage.state, expect=1).stderr

@@ -20,7 +20,7 @@ def made(storage, efs, arn, request):
 
 def reason(server, file_system):
     """Why a file system is not available."""
-    return keyward(server, "list", file_system).splitlines()[2]
+    return keyward(server, "list", file_system).splitlines()[3]
 
 
 def test_an_image_that_is_moved_away_is_noticed_and_comes_back(own_server, efs, storage, made, tmp_path):

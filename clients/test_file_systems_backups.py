@@ -37,7 +37,8 @@ def storage(own_server, tmp_path, place):
 def backups(storage, *file_system):
     """The names of the backups, by file system, and what is said of failures."""
     out = storage.run("agent", "backups", *file_system, "--state-dir", storage.state).stdout.splitlines()
-    assert out[0].split() == ["FILE", "SYSTEM", "BACKUP", "TIME"]
+    if not out[0].startswith("There is no backup "):
+        assert out[0].split() == ["FILE", "SYSTEM", "BACKUP", "TIME"]
     names, failures = {}, []
     for line in out[1:]:
         if line.startswith("fs-"):
@@ -51,7 +52,7 @@ def backups(storage, *file_system):
 def backup(storage, file_system):
     """Makes a backup by hand, and answers its name."""
     said = storage.run("agent", "backup", file_system, "--state-dir", storage.state).stdout
-    return re.fullmatch(rf"{file_system}/(manual-\d{{8}}T\d{{6}}Z) is made, and was read back\.\n", said)[1]
+    return re.fullmatch(rf"Made the backup {file_system}/(manual-\d{{8}}T\d{{6}}Z), and verified it\.\n", said)[1]
 
 
 def restore(storage, file_system, *words, expect=0):
@@ -95,13 +96,13 @@ def test_a_lost_disk_comes_back_from_the_schedules_backup(own_server, efs, kms, 
     assert contains(path / "file", TEXT[:45])
     # Nobody puts anything in the place of an image that is there.
     told = restore(storage, file_system, expect=1).stderr
-    assert f"{file_system} has an image, {storage.image(file_system)}: a backup is put back only if that is lost." in told
+    assert f"{file_system} has an image, {storage.image(file_system)}: a backup can be restored only if the image is lost." in told
     storage.unmount(path)
 
     lose(storage)
     storage.start()
     eventually(lambda: state(efs, file_system) == "error")
-    assert "put back a backup with `keyward agent restore FILE_SYSTEM`" in storage.log()
+    assert "restore a backup with `keyward agent restore FILE_SYSTEM`" in storage.log()
     # This machine knows that the image was newer than any backup.
     told = restore(storage, file_system, "--backup", manual, expect=1).stderr
     assert f"{file_system}/{manual} is older than what is known of the volume: it has generation " in told
@@ -441,8 +442,8 @@ def test_a_lost_disk_comes_back_from_a_bucket(own_server, efs, kms, arn, moto, t
 def test_what_is_not_backed_up_is_said_to_be_so(efs, storage, place):
     file_system = create(efs)
     show = lambda *words, **more: storage.run("agent", "backups", *words, "--state-dir", storage.state, **more)  # noqa: E731
-    assert show().stdout.splitlines()[1:] == [f"There is no backup in {place} yet."]
-    assert show(file_system).stdout.splitlines()[1:] == [f"There is no backup of {file_system} in {place} yet."]
+    assert show().stdout.splitlines() == [f"There is no backup in {place} yet: `keyward agent backup FILE_SYSTEM` makes one."]
+    assert show(file_system).stdout.splitlines() == [f"There is no backup of {file_system} in {place} yet: `keyward agent backup {file_system}` makes one."]
     for unknown in ("nonsense", "fs-0123456789abcdef0"):
         told = show(unknown, expect=1)
         assert (told.stdout, told.stderr) == (
@@ -457,7 +458,7 @@ def test_what_is_not_backed_up_is_said_to_be_so(efs, storage, place):
 def rows(server, *words):
     """What `keyward agent list` says of the only agent and of what is wrong."""
     _, agent, *rest = keyward(server, "list", *words).splitlines()
-    return agent.split()[2:], rest
+    return agent.split()[2:], [line for line in rest if line]
 
 
 def test_what_could_not_be_backed_up_by_hand_is_listed_with_its_reason(own_server, efs, storage, place):
@@ -495,7 +496,7 @@ def test_a_place_that_cannot_be_used_is_no_place_for_backups(own_server, storage
         return columns == ["0", "yes", "unusable"] and rest
 
     (line,) = eventually(unusable, seconds=40)
-    assert line.startswith(f"{storage.id:<25}cannot use its place for backups: the backups there are cannot be listed: ")
+    assert line.startswith(f"{storage.id:<25}cannot use its place for backups: `{place}` is not a place for copies: ")
     assert "there is no such directory" in line
     storage.kill()
     eventually(lambda: rows(own_server)[0][1] == "no", seconds=10)

@@ -61,7 +61,7 @@ def test_a_note_that_accepts_an_older_image_is_not_believed(efs, storage, shared
         eventually(lambda: state(efs, file_system) == "error", seconds=30)
         assert storage.keeper(file_system) is None
         done = storage.run("mount", file_system, file.parent, "--state-dir", storage.state, expect=1)
-        assert f"({note}: {CHANGED})" in done.stderr
+        assert f"the file {note} is not valid ({CHANGED})" in done.stderr
         assert f"run `keyward agent adopt {file_system}`" in done.stderr
         # Nor is the older image adopted.
         told = adopt(storage, file_system, expect=1)
@@ -70,6 +70,36 @@ def test_a_note_that_accepts_an_older_image_is_not_believed(efs, storage, shared
     os.replace(newest, image)
     storage.start()
     adopt(storage, file_system)
+    available(efs, file_system)
+    storage.mount(file_system)
+    assert file.read_bytes() == b"newer"
+
+
+def test_an_older_image_is_refused_though_what_the_machine_knows_of_its_age_was_exchanged_too(efs, storage, shared):
+    """The server knows how new it was."""
+    file_system, file = shared
+    storage.unmount(file.parent)
+    assert storage.stop() == 0
+    image, (age,) = storage.image(file_system), storage.state.glob("keepers/*.generation")
+    older, young = copied(storage, file_system, storage.folder), age.read_text()
+    storage.start()
+    eventually((storage.state / "mounts" / file_system / "file").exists, seconds=30)
+    storage.mount(file_system)
+    write(file, b"newer")
+    storage.unmount(file.parent)
+    assert storage.stop() == 0
+    newest, known = image.rename(storage.folder / "newest.img"), age.read_text()
+    shutil.copy(older, image)
+    age.write_text(young)
+    storage.start()
+    eventually(lambda: state(efs, file_system) == "error", seconds=30)
+    assert storage.keeper(file_system) is None
+    text = f"it has generation {young.strip()}, and generation {known.strip()} is known."
+    eventually(lambda: text in storage.log())
+    # With the newest image, it does not matter what the machine knows.
+    assert storage.stop() == 0
+    os.replace(newest, image)
+    storage.start()
     available(efs, file_system)
     storage.mount(file_system)
     assert file.read_bytes() == b"newer"
@@ -85,7 +115,7 @@ def test_the_note_of_another_file_system_is_not_believed(efs, storage, shared, a
     shutil.copy(note_of(storage, other), note)
     storage.start()
     eventually(lambda: state(efs, file_system) == "error", seconds=30)
-    assert f"({note}: {CHANGED})" in storage.log()
+    assert f"the file {note} is not valid ({CHANGED})" in storage.log()
     available(efs, other)
     note.write_bytes(said)
     available(efs, file_system)
@@ -105,7 +135,7 @@ def test_root_mounts_nowhere_because_a_file_says_so(efs, storage, shared, tmp_pa
     mounts.write_text(json.dumps(forged) + mac + rest)
     storage.start()
     available(efs, file_system)
-    eventually(lambda: f"does not count: remove the file, and mount again" in storage.log())
+    eventually(lambda: f"is not valid: remove the file, and mount again" in storage.log())
     assert not os.path.ismount(elsewhere)
     mounts.unlink()
     storage.mount(file_system)
@@ -126,7 +156,7 @@ def test_an_older_note_about_an_image_that_was_put_back_counts_for_nothing(efs, 
         known.unlink()
     storage.start()
     eventually(lambda: state(efs, file_system) == "error", seconds=30)
-    assert "what this machine knew of the age of the image is missing" in storage.log()
+    assert "the file in which this machine recorded the age of the image (" in storage.log()
     assert storage.keeper(file_system) is None
     assert storage.stop() == 0
     (storage.state / "keepers" / f"{said['image']}.restored").write_text("7\n")

@@ -33,7 +33,7 @@ def test_two_agents_of_one_identity_give_way_to_each_other(own_server, storage, 
         for agent in [storage, copy]:
             eventually(lambda: TWIN in agent.log())
         log = storage.log()
-        assert "stop one of them, and register it anew (`keyward agent token`) with another --state-dir" in log
+        assert "stop one of them, and register it again (`keyward agent token`) with another --state-dir" in log
         assert "OvertakenException: A newer request of agent " + storage.id in log
         # They were asked for 1,000 times a second before.
         assert polls(own_server) < 50

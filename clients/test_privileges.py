@@ -175,8 +175,8 @@ def test_a_data_directory_of_somebody_else_is_refused(folder):
 def test_an_agent_beside_the_server_needs_a_data_directory_of_root(folder):
     data_of(folder, NOBODY.pw_uid, NOBODY.pw_gid)
     assert refused(folder, "--agent") == (
-        "--agent keeps its volumes in the data directory, and runs as root: the data directory would have to be root's, "
-        "but the server is to serve as `nobody`. Run an agent beside it, as root: `keyward agent run --data-dir data`"
+        "--agent keeps its volumes in the data directory and runs as root, so root must own the data directory, "
+        "but the server would run as `nobody`. Run a separate agent instead, as root: `keyward agent run --data-dir data`"
     )
 
 

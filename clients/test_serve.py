@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import stat
 import subprocess
 
@@ -89,6 +90,22 @@ def test_a_store_without_its_root_key_does_not_start(own_server):
     key.chmod(0o600)
     own_server.start()
     own_server.client("kms").list_keys()
+
+
+def test_a_new_store_for_a_root_key_that_existed_is_warned_about(tmp_path):
+    """Perhaps the data directory was lost."""
+    server = Server(tmp_path / "data", "--root-key", tmp_path / "root.key")
+    text = "a new store was created for a root key that existed before: if this is not the first start, the data directory was lost"
+    log = server.data_dir.with_suffix(".log")
+    try:
+        server.restart()
+        assert text not in log.read_text()
+        server.kill()
+        shutil.rmtree(server.data_dir)
+        server.start()
+        assert text in log.read_text()
+    finally:
+        server.kill()
 
 
 def test_a_store_with_another_root_key_does_not_start(own_server, tmp_path):

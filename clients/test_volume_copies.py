@@ -289,7 +289,7 @@ def test_a_stream_that_ends_early_leaves_nothing(volumes, other, arn):
         "the stream is damaged: its pieces are not what its manifest says. Nothing was kept: send it again\n"
     )
     assert refused(b"x" * 100) == (
-        "the stream is damaged: it does not begin as one of `keyward volume send` does. Nothing was kept: send it "
+        "the stream is damaged: it does not begin like a stream of `keyward volume send`. Nothing was kept: send it "
         "again\n"
     )
 
@@ -484,7 +484,7 @@ def test_what_is_asked_wrongly_is_answered_with_what_to_do(volumes, place, arn, 
          "s3://BUCKET/PREFIX"),
         (("send", image, "-", "--name", "v/one"), "a stream has no name: leave --name out"),
         (("send", tmp_path / "nothing", place),
-         "nothing holds no volume that can be opened: neither copy of the superblock can be read (it is no superblock "
+         "nothing holds no volume that can be opened: neither copy of the superblock can be read (it is not the superblock "
          "of a volume). If it was one, restore the image from a snapshot or a backup"),
         (("receive", place, new),
          "place has copies of several volumes: choose one with --name VOLUME or --name VOLUME/NAME; `keyward volume "

@@ -383,7 +383,7 @@ def test_an_old_image_that_was_put_back_is_refused(volumes, arn):
     image.write_bytes(old)
     refused = (
         f"image is older than it should be: it has generation {found}, and generation {known} is known. Either "
-        "somebody has put an old copy of the image back, or a newer copy of the same volume was opened on this machine. "
+        "somebody has replaced the image with an old copy, or a newer copy of the same volume was opened on this machine. "
         "To open a copy beside the original, give it a --state-dir of its own. Otherwise, look for the newest one; if "
         "you restored this one on purpose, use "
         "--danger-accept-rollback, and what was written since is lost"
@@ -409,8 +409,8 @@ def test_rekeyed_volumes_need_only_the_new_key(volumes, kms, arn):
     volumes("detach", mnt)
     new, newer = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     said = volumes("rekey", image, "--key-id", new)
-    assert said.startswith(f"The data key of {image.name} is wrapped by {new}, no longer by {arn}.\n".replace(image.name, "image"))
-    assert "The data key itself is the same: " in said
+    assert said.startswith(f"The data key of {image.name} is now wrapped by {new} instead of {arn}.\n".replace(image.name, "image"))
+    assert "The data key itself has not changed: " in said
     kms.disable_key(KeyId=arn)
     volumes.attach(image, "--recheck", "1s")
     assert (mnt / "file").read_bytes() == TEXT
@@ -523,7 +523,7 @@ def test_a_damaged_superblock(volumes, arn):
     assert (mnt / "file").read_bytes() == TEXT
     repaired = (
         "copy {} of the superblock was damaged when the volume was opened, and was repaired from the other copy. After a "
-        "power\nfailure, that is normal. Otherwise look after the disk, and after whoever can write to the image.\n"
+        "power\nfailure, this is normal. Otherwise check the disk, and who can write to the image.\n"
         "image is as it was written: "
     )
     done = volumes.run("check", image)
@@ -552,7 +552,7 @@ def test_a_damaged_superblock(volumes, arn):
             file.seek(copy)
             file.write(bytes(4096))
     assert volumes.fails("attach", image, mnt) == (
-        "image holds no volume that can be opened: neither copy of the superblock can be read (it is no superblock of "
+        "image holds no volume that can be opened: neither copy of the superblock can be read (it is not the superblock of "
         "a volume). If it was one, restore the image from a snapshot or a backup"
     )
 

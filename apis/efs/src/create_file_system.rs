@@ -330,6 +330,7 @@ impl CreateFileSystem {
             backup: None,
             size: None,
             database: None,
+            image_generation: None,
         };
         Ok(FileSystem {
             record,

@@ -309,7 +309,7 @@ impl From<KeywardFault> for Fault {
             }
             KeywardFault::Overtaken { agent } => {
                 let message = format!(
-                    "A newer request of agent {agent} waits. If the agent was not just started again, another process uses its identity: its state directory or its machine was copied. Remove one of them, and register the other one anew with `keyward agent token` and another --state-dir."
+                    "A newer request of agent {agent} waits. If the agent was not just started again, another process uses its identity: its state directory or its machine was copied. Remove one of them, and register the other one again with `keyward agent token` and another --state-dir."
                 );
                 Self::new("OvertakenException", Some(message))
             }

@@ -13,6 +13,7 @@ pub mod databases;
 pub mod describe_key_impact;
 pub mod explain_decision;
 pub mod explain_recorded_decision;
+pub mod failed_volumes;
 pub mod fault;
 pub mod given;
 pub mod left_volumes;
@@ -52,7 +53,8 @@ use keyward_types::{
 };
 
 use crate::{
-    backups::Backups, polls::Polls, repeats::Repeats, scans::Scans, stray_grants::StrayGrants,
+    backups::Backups, failed_volumes::FailedVolumes, polls::Polls, repeats::Repeats, scans::Scans,
+    stray_grants::StrayGrants,
 };
 
 /// The service `keyward` over AWS JSON 1.1.
@@ -67,6 +69,7 @@ pub struct KeywardState {
     vpcs: Arc<Vpcs>,
     polls: Arc<Polls>,
     backups: Backups,
+    failed_volumes: FailedVolumes,
     repeats: Repeats,
     scans: Scans,
     /// The turns of those who create tokens.
@@ -90,6 +93,7 @@ impl KeywardState {
             vpcs: Arc::clone(vpcs),
             polls: Arc::clone(polls),
             backups: Backups::default(),
+            failed_volumes: FailedVolumes::default(),
             repeats: Repeats::default(),
             scans: Scans::default(),
             tokens: OneByOne::default(),
@@ -116,9 +120,12 @@ impl ApiState for KeywardState {
         let help = "Agents that wait to hear what is wanted of their volumes.";
         let failed = u64::try_from(self.backups.failed()).unwrap_or(u64::MAX);
         let of_backups = "Volumes whose last backup has failed, as their agents have said.";
+        let volumes = u64::try_from(self.failed_volumes.count()).unwrap_or(u64::MAX);
+        let of_volumes = "Volumes that are cut off or cannot be used for another reason, as their agents have said.";
         vec![
             ("waiting_agents", help, waiting),
             ("failed_backups", of_backups, failed),
+            ("failed_volumes", of_volumes, volumes),
         ]
     }
 }

@@ -230,6 +230,7 @@ impl PollVolumes {
             // A debug form names every member, and has no two for different ones.
             let made = volume.was_made();
             let backs_up = volume.backs_up;
+            cx.state().failed_volumes.hear(&volume);
             if volume.failed_backup().is_none() {
                 cx.state().backups.forget(&volume.id);
             }
@@ -318,6 +319,9 @@ impl Output<Keyward> for Volumes {
                     let backup = volume.backup.as_ref();
                     if let Some(newest) = backup.and_then(|backup| backup.generation) {
                         out.natural("BackupGeneration", newest);
+                    }
+                    if let Some(newest) = volume.image_generation {
+                        out.natural("ImageGeneration", newest);
                     }
                     out.array("Targets", |list| {
                         for target in targets {

@@ -57,6 +57,8 @@ struct Report {
     backup: Option<BackupReport>,
     /// How its database is; none if it says nothing of it.
     database: Option<databases::Told>,
+    /// The generation of its image; none if it has none, or the agent does not know it.
+    image_generation: Option<u64>,
 }
 
 /// The output: the volumes for which something else is wanted by now.
@@ -89,6 +91,7 @@ impl Operation for ReportVolumes {
                 ],
             ),
             structure("Database", databases::SHOWN_REPORT),
+            integer("ImageGeneration"),
         ],
     )];
     type Api = Keyward;
@@ -137,6 +140,8 @@ impl Operation for ReportVolumes {
             let backup = backup.optional();
             let database = report.structure("Database", databases::Told::read);
             let database = database.optional();
+            let image = report.integer("ImageGeneration").range(1, i64::MAX);
+            let image = image.optional();
             Report {
                 volume: VolumeId::parse(volume).map_err(|_| volume.to_owned()),
                 generation: u64::try_from(generation).unwrap_or_default(),
@@ -146,6 +151,7 @@ impl Operation for ReportVolumes {
                 targets,
                 backup,
                 database,
+                image_generation: image.and_then(|number| u64::try_from(number).ok()),
             }
         });
         let reports = reports.count(1, MOST).required();
@@ -207,6 +213,7 @@ impl Operation for ReportVolumes {
                 }
                 ("GONE", Wanted::Absent) => {
                     cx.state().backups.forget(&volume.id);
+                    cx.state().failed_volumes.forget(&volume.id);
                     agents::end(&mut batch, place, (volume, *revision))?;
                     continue;
                 }
@@ -227,6 +234,7 @@ impl Operation for ReportVolumes {
                 bytes: report.bytes,
                 message: report.message.clone(),
             };
+            let before = volume.backup.as_ref().map(|backup| backup.tried);
             let mut volume = VolumeRecord {
                 made: volume.was_made() || state == VolumeState::Ready,
                 available_on: match state {
@@ -238,6 +246,7 @@ impl Operation for ReportVolumes {
                     Some(backup) => Some(backup.after(volume.backup.as_ref(), cx.now)),
                     None => volume.backup.clone(),
                 },
+                image_generation: report.image_generation.max(volume.image_generation),
                 ..volume.clone()
             };
             let told = report.database.as_ref();
@@ -251,8 +260,13 @@ impl Operation for ReportVolumes {
                     databases::lock(database, cx.now);
                 }
             }
+            cx.state().failed_volumes.hear(&volume);
             if let Some(backup) = &report.backup {
                 cx.state().backups.hear(&volume.id, backup);
+                // Its place has taken a backup since it was said to be unusable.
+                if backup.failure.is_none() && before.is_none_or(|before| before < backup.tried) {
+                    cx.state().backups.hear_of_place(&volume.agent, None);
+                }
             }
             if let Some(targets) = &report.targets {
                 for path in targets::report(&mut volume, targets, room.saturating_sub(1)) {

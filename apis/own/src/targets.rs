@@ -144,6 +144,7 @@ mod tests {
             backup: None,
             size: None,
             database: None,
+            image_generation: None,
         }
     }
 

@@ -368,6 +368,7 @@ impl CreateDBInstance {
             backup: None,
             size: Some(u64::from(self.asked.storage) * GIB),
             database: Some(Box::new(database)),
+            image_generation: None,
         };
         Instance {
             record,

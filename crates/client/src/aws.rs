@@ -235,7 +235,9 @@ impl<'v> Settings<'v> {
     pub fn kms_endpoint(&self) -> anyhow::Result<String> {
         match (self.variable)("AWS_ENDPOINT_URL_KMS") {
             Some(url) => Ok(url),
-            None => self.endpoint(),
+            None => self
+                .first(&["AWS_ENDPOINT_URL"], "endpoint_url")
+                .context("the URL of KMS is not set: give --endpoint-url or --data-dir, or set AWS_ENDPOINT_URL_KMS"),
         }
     }
 

@@ -412,6 +412,11 @@ impl Bucket {
     fn refused(&self, action: &str, answer: &Answer) -> anyhow::Error {
         let (name, host) = (&self.name, self.address.shown());
         let refusal = Refusal::parse(&answer.body);
+        if answer::is_of_keyward(&answer.body) {
+            return anyhow!(
+                "{host} is a Keyward server, which has no buckets: give the URL of the service that has the bucket `{name}` with --endpoint-url (for an agent, --backup-endpoint-url) or in AWS_ENDPOINT_URL_S3"
+            );
+        }
         if let Some(region) = &answer.region
             && *region != self.region
         {

@@ -135,7 +135,7 @@ impl DataDir {
         match RootKey::open(path, arena) {
             Ok(key) => Ok(key),
             Err(RootKeyError::Missing(path)) => bail!(
-                "there is no root key at {}, and the store cannot be opened without it: put it back, or say where it is with --root-key",
+                "there is no root key at {}, and the store cannot be opened without it: restore it, or say where it is with --root-key",
                 path.display()
             ),
             Err(error) => Err(error.into()),

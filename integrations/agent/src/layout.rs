@@ -119,6 +119,16 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Removes a directory that was created for an agent which could not register. What anything was written to stays.
+    pub fn discard(&self) {
+        let folders = [self.volumes(), self.mounts(), self.local(), self.keepers()];
+        // Only what is empty can be removed, and what cannot be is in nobody's way.
+        if folders.iter().all(|folder| fs::remove_dir(folder).is_ok()) {
+            let _ = fs::remove_file(self.0.join(LOCK));
+            let _ = fs::remove_dir(&self.0);
+        }
+    }
+
     /// The state directory that an agent has used before; `None` if there is none there.
     ///
     /// # Errors
@@ -371,6 +381,22 @@ mod tests {
 
     fn volume(number: u8) -> VolumeId {
         VolumeId::parse(&format!("fs-{number:017}")).unwrap()
+    }
+
+    #[test]
+    fn a_new_state_directory_is_discarded_unless_it_was_used() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state");
+        let layout = Layout::open(&path).unwrap();
+        let lock = layout.lock().unwrap();
+        layout.discard();
+        drop(lock);
+        assert!(!path.exists());
+        let layout = Layout::open(&path).unwrap();
+        layout.mark("agent-1").unwrap();
+        layout.discard();
+        assert!(path.exists());
+        layout.check_mark("agent-1").unwrap();
     }
 
     #[test]

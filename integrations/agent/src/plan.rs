@@ -46,10 +46,10 @@ impl Display for Step {
 
 /// What the operator is told of a volume that is wanted although this machine has begun to delete it.
 pub const DELETED_HERE: &str =
-    "this machine has been told before to delete the volume, and has begun to: it cannot be used";
+    "this machine was told to delete the volume and has begun to: it cannot be used";
 
 /// What the operator is told of a volume that was there once, and is not noted down here as made.
-pub const LOST_HERE: &str = "the file system has been available before, and this machine has no image of it that was completed: it is not created again. Bring back the agent's volumes/ directory as it was (perhaps its disk is not mounted). If another agent had the file system, bring its image here and run `keyward agent adopt FILE_SYSTEM IMAGE`. If it is lost, put back a backup with `keyward agent restore FILE_SYSTEM`, or delete the file system";
+pub const LOST_HERE: &str = "the file system has been available before, and this machine has no completed image of it: it is not created again. Restore the agent's volumes/ directory as it was (perhaps its disk is not mounted). If another agent had the file system, bring its image here and run `keyward agent adopt FILE_SYSTEM IMAGE`. If the image is lost, restore a backup with `keyward agent restore FILE_SYSTEM`, or delete the file system";
 
 /// What the operator is told of a volume that another agent had since this machine's image of it was made.
 pub const MOVED_HERE: &str = "the file system was assigned to another agent meanwhile, and the image on this machine may be older than that agent's: it is not used. If the image in volumes/ is the newest one, run `keyward agent adopt FILE_SYSTEM`. Otherwise bring the newest one to this machine, move volumes/FILE_SYSTEM.img away, and run `keyward agent adopt FILE_SYSTEM IMAGE`";
@@ -60,7 +60,7 @@ pub const MISSING_HERE: &str = "the image of the file system (volumes/FILE_SYSTE
 /// What the operator is told of an encrypted volume of which nothing says how new its image has to be.
 pub fn ageless_here(note: &Note, keepers: &Path) -> String {
     format!(
-        "what this machine knew of the age of the image is missing ({}/{}.generation), so that an older copy of it would not be recognized: it is not attached. Bring back the agent's keepers/ directory as it was. If it is lost and the image in volumes/ is the newest one, run `keyward agent adopt {volume}`; if not, bring the newest one there first, or move it away and put back a backup with `keyward agent restore {volume}`",
+        "the file in which this machine recorded the age of the image ({}/{}.generation) is missing, so an older copy of the image would not be recognized: it is not attached. Restore the agent's keepers/ directory as it was. If it is lost and the image in volumes/ is the newest one, run `keyward agent adopt {volume}`; if not, bring the newest one there first, or move it away and restore a backup with `keyward agent restore {volume}`",
         keepers.display(),
         note.image,
         volume = note.volume,
@@ -75,7 +75,7 @@ pub fn is_outdated(wanted: &Wanted, local: &Local) -> bool {
 }
 
 /// What the operator is told of a volume that is encrypted for the server and not on this machine, or the other way round.
-pub const EXCHANGED_HERE: &str = "what is noted down of the volume on this machine does not say the same of its encryption as the server does: somebody has changed the file, and perhaps the image. Nothing is read from it or written to it. Bring back both from a backup or a snapshot; whoever could write to volumes/ may have read or changed what is there";
+pub const EXCHANGED_HERE: &str = "this machine and the server disagree about whether the volume is encrypted: somebody has changed the file in volumes/ that records it, and perhaps the image. Nothing is read from the image or written to it. Restore both from a backup or a snapshot; anyone who could write to volumes/ may have read or changed what is there";
 
 /// Whether the image here is encrypted although the volume is not to be, or is not although it is to be. Whoever can write
 /// to the machine's disk must not decide that: what is written to the volume would be there in plaintext.

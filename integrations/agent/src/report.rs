@@ -16,8 +16,8 @@ use crate::{
 pub const MOST: usize = 20;
 /// The longest message, in characters.
 const LONGEST_MESSAGE: usize = 1000;
-/// How often the bytes in use are told, at most.
-const BYTES_EVERY: Duration = Duration::from_secs(60);
+/// How often the bytes in use and the generation of the image are told, at most.
+const NEWS_EVERY: Duration = Duration::from_secs(60);
 /// By how much they must have changed.
 const NOTICEABLE: u64 = 64 << 10;
 
@@ -43,6 +43,9 @@ pub struct Report {
     /// How its backups are; `None` if there is nothing to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupReport>,
+    /// The generation of the image, if it is encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_generation: Option<u64>,
 }
 
 /// What is told of a mount target.
@@ -122,6 +125,13 @@ pub struct More<'m> {
     pub targets: Option<&'m [TargetReport]>,
     /// How its backups are.
     pub backup: Option<&'m BackupReport>,
+    /// The newest generation of its image that this machine knows.
+    pub image_generation: Option<u64>,
+}
+
+/// A generation that the server takes. After many restores, an image may have a larger one.
+fn told_generation(generation: u64) -> u64 {
+    generation.min(i64::MAX.unsigned_abs())
 }
 
 /// A message that the server takes.
@@ -153,10 +163,19 @@ impl Told {
     pub const fn new(report: Report, at: Monotonic) -> Self {
         Self { report, at }
     }
+
+    /// The same, with the generation of the image that was detached since, if that is newer.
+    pub fn with_generation(&self, generation: u64) -> Option<Report> {
+        let generation = Some(told_generation(generation));
+        (generation > self.report.image_generation).then(|| Report {
+            image_generation: generation,
+            ..self.report.clone()
+        })
+    }
 }
 
-/// What is to be told of a volume, if anything: when it is something else than before, and the bytes in use when they
-/// have changed noticeably, at most once a minute. `told` is what the server is known to have taken: none after a report
+/// What is to be told of a volume, if anything: when it is something else than before; and the bytes in use when they
+/// have changed noticeably, and the generation of the image when it has grown, at most once a minute. `told` is what the server is known to have taken: none after a report
 /// without an answer.
 pub fn due(
     wanted: &Wanted,
@@ -171,15 +190,19 @@ pub fn due(
     let silent = Duration::from_millis(now.millis_since(before.at));
     let same = Report {
         bytes: report.bytes,
+        image_generation: report.image_generation,
         ..before.report.clone()
     };
     if report != same {
         return Some(report);
     }
+    if report.image_generation > before.report.image_generation && silent >= NEWS_EVERY {
+        return Some(report);
+    }
     let (Some(now_used), Some(then)) = (report.bytes, before.report.bytes) else {
         return (report.bytes != before.report.bytes).then_some(report);
     };
-    (now_used.abs_diff(then) >= NOTICEABLE && silent >= BYTES_EVERY).then_some(report)
+    (now_used.abs_diff(then) >= NOTICEABLE && silent >= NEWS_EVERY).then_some(report)
 }
 
 /// What there is to tell now.
@@ -200,6 +223,7 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
                 .filter(|_| wanted.presence == Presence::Present)
                 .cloned()
                 .map(BackupReport::shortened),
+            image_generation: more.image_generation.map(told_generation),
         })
     };
     let failed = |message: &str| report(VolumeState::Failed, Some(message));
@@ -276,6 +300,34 @@ mod tests {
             ..mounted()
         };
         assert_eq!(due(&present, (&making, More::default()), None, at(0)), None);
+    }
+
+    #[test]
+    fn the_generation_of_the_image_is_told_when_it_grows_at_most_once_a_minute() {
+        let present = wanted(3, Presence::Present);
+        let more = |generation| More {
+            bytes: Some(4096),
+            image_generation: Some(generation),
+            ..More::default()
+        };
+        let due = |generation, told: Option<&Told>, seconds| {
+            let report = due(
+                &present,
+                (&mounted_for(3), more(generation)),
+                told,
+                at(seconds),
+            );
+            report.and_then(|report| report.image_generation)
+        };
+        assert_eq!(due(7, None, 0), Some(7));
+        let report = what(&present, &mounted_for(3), more(7)).unwrap();
+        let told = Told::new(report, at(0));
+        assert_eq!(due(7, Some(&told), 120), None);
+        assert_eq!(due(8, Some(&told), 59), None);
+        assert_eq!(due(8, Some(&told), 60), Some(8));
+        // One that was put back says nothing about what the server knows.
+        assert_eq!(due(6, Some(&told), 120), None);
+        assert_eq!(due(u64::MAX, None, 0), Some(i64::MAX.unsigned_abs()));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct Wanted {
     /// The generation of its newest backup, as an agent has said.
     #[serde(default)]
     pub backup_generation: Option<u64>,
+    /// The newest generation of its image that an agent has reported.
+    #[serde(default)]
+    pub image_generation: Option<u64>,
     /// Where it is to be served over NFS.
     #[serde(default)]
     pub targets: Vec<Target>,
@@ -128,6 +131,11 @@ impl Volumes {
 }
 
 impl Wanted {
+    /// The newest generation that the server knows: of its image, or of a backup.
+    pub fn newest_generation(&self) -> Option<u64> {
+        self.image_generation.max(self.backup_generation)
+    }
+
     /// A volume without encryption.
     pub fn plain(volume: VolumeId, generation: u64, presence: Presence) -> Self {
         Self {
@@ -138,6 +146,7 @@ impl Wanted {
             encrypted: false,
             back_up: false,
             backup_generation: None,
+            image_generation: None,
             targets: Vec::new(),
             authorization_revision: 0,
             key_id: None,
@@ -167,7 +176,7 @@ mod tests {
         {"VolumeId":"fs-00000000000000001","Service":"elasticfilesystem","AccountId":"111122223333",
          "Generation":2,"Wanted":"PRESENT","Made":true,"Encrypted":true,"KeyId":"arn:aws:kms:x","CiphertextBlob":"AAAA",
          "EncryptionContext":{"a":"b"},"AuthorizationRevision":4,
-         "BackUp":true,"BackupGeneration":9,
+         "BackUp":true,"BackupGeneration":9,"ImageGeneration":12,
          "Targets":[{"MountTargetId":"fsmt-1","IpAddress":"127.0.0.1","Port":2049,"Cidrs":["10.0.0.0/8"]}]},
         {"VolumeId":"fs-00000000000000002","Service":"elasticfilesystem","AccountId":"111122223333",
          "Generation":3,"Wanted":"ABSENT","Encrypted":false}]}"#;
@@ -183,6 +192,7 @@ mod tests {
         assert_eq!((first.generation, first.presence), (2, Presence::Present));
         assert!(first.made);
         assert_eq!((first.back_up, first.backup_generation), (true, Some(9)));
+        assert_eq!(first.image_generation, Some(12));
         assert_eq!(
             (key.key_arn.as_str(), key.ciphertext.as_str()),
             ("arn:aws:kms:x", "AAAA")

@@ -210,7 +210,7 @@ fn about_bytes(about: &About) -> usize {
 pub(crate) fn check_about(about: &About) -> Result<(), Error> {
     if about_bytes(about) > MAX_ABOUT_BYTES {
         return Err(Error::TooMuch(
-            "what is noted down with a copy has at most 8192 bytes",
+            "the notes of a copy have at most 8192 bytes",
         ));
     }
     Ok(())

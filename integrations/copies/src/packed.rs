@@ -121,7 +121,7 @@ impl Packed {
         let short = "a chunk ends too early";
         let mut reader = Reader(&bytes);
         if reader.array() != Some(*MAGIC) {
-            return Err("a chunk does not begin as one does");
+            return Err("a chunk does not begin with a valid header");
         }
         if reader.u16() != Some(VERSION) {
             return Err("a chunk has another version than its manifest");
@@ -336,7 +336,10 @@ mod tests {
             move |bytes: &mut Vec<u8>| bytes[at..at + with.len()].copy_from_slice(with)
         };
         assert_eq!(said(|_| {}), "nothing");
-        assert_eq!(said(put(0, b"X")), "a chunk does not begin as one does");
+        assert_eq!(
+            said(put(0, b"X")),
+            "a chunk does not begin with a valid header"
+        );
         let version = "a chunk has another version than its manifest";
         assert_eq!(said(put(8, &[0, 1])), version);
         assert_eq!(said(put(8, &[0, 3])), version);

@@ -148,7 +148,7 @@ impl<R: Read> Frames<R> {
     pub fn begin(mut input: R) -> Result<Self, Error> {
         if array(&mut input)? != *MAGIC {
             return Err(Error::Stream(
-                "it does not begin as one of `keyward volume send` does",
+                "it does not begin like a stream of `keyward volume send`",
             ));
         }
         let version = u16::from_be_bytes(array(&mut input)?);

@@ -183,11 +183,16 @@ fn found(
     }
     let generation = found.generation;
     let here = host.states.known(found.volume_id)?;
-    let known = here.max(wanted.backup_generation).unwrap_or(0);
+    let known = here.max(wanted.newest_generation()).unwrap_or(0);
     if generation < known && !accept_rollback {
         let known = match here {
             Some(here) if here == known => {
                 format!("{known} is known of the image that this machine has had")
+            }
+            _ if wanted.image_generation == Some(known) => {
+                format!(
+                    "the newest image that an agent has reported to the server has generation {known}"
+                )
             }
             _ => format!("the newest backup has generation {known}, as the server knows"),
         };

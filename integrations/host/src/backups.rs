@@ -19,8 +19,8 @@ use keyward_agent::{
     wanted::Wanted,
 };
 use keyward_copies::{
-    About, CopyName, Place, Received, Trust, Verified, VolumeName, list, receive, remove, send,
-    verify,
+    About, CopyName, Error, Place, Received, Trust, Verified, VolumeName, list, receive, remove,
+    send, verify,
 };
 use keyward_keeper::{
     backup::{look_at, look_at_received, of_attached},
@@ -30,7 +30,7 @@ use keyward_keeper::{
     units::{counted, show_size},
     whereabouts::Whereabouts,
 };
-use keyward_types::storage::VolumeId;
+use keyward_types::{shown::with_causes, storage::VolumeId};
 use rustix::fs::statvfs;
 
 use crate::{
@@ -66,8 +66,9 @@ impl Backups {
         let beats = beats.clone();
         let place = Place::parse(&self.to, &self.bucket);
         let place = place.map(|place| place.heard(move || beats.beat()));
-        place.with_context(|| {
-            format!("the place for backups, {}, cannot be used (`keyward agent run --help` has its flags, which begin with --backup-)", self.to)
+        place.map_err(|error| match error {
+            error @ Error::Place { .. } => error.into(),
+            error => anyhow!("{} (`keyward agent run --help` shows the flags for the place, which begin with --backup-)", with_causes(&error)),
         })
     }
 
@@ -110,8 +111,11 @@ impl Backups {
                     let why = found.process.reason.unwrap_or_default();
                     bail!("the volume is cut off: {why}");
                 }
-                let image = of_attached(&found, id, &self.work)?;
-                let made = look_at(&image)?.context("the copy is no encrypted volume")?;
+                beats.copies();
+                let image = of_attached(&found, id, &self.work, &|| beats.beat());
+                beats.copied();
+                let image = image?;
+                let made = look_at(&image)?.context("the copy is not an encrypted volume")?;
                 (image, Some(made.generation))
             }
             false => (self.copy_plain(host, note)?, None),
@@ -332,7 +336,7 @@ impl Restoring {
                 _ => "the newest backup has, as the server knows,",
             };
             bail!(
-                "{name} is older than what is known of the volume: it has generation {found}, and {what} generation {known}. Everything written since the backup is lost if it is put back. If that is what you want, use --danger-accept-rollback"
+                "{name} is older than what is known of the volume: it has generation {found}, and {what} generation {known}. Everything written since the backup is lost if it is restored. If that is what you want, use --danger-accept-rollback"
             );
         }
         Ok(Some(known))

@@ -111,6 +111,9 @@ pub struct Assignment {
     /// The generation of the image, if it was put back from a backup and has not been attached since.
     #[serde(default)]
     pub restored: Option<Restored>,
+    /// The newest generation of the image that the server knows.
+    #[serde(default)]
+    pub newest: Option<u64>,
 }
 
 /// What the process of a volume says in one line.
@@ -333,6 +336,7 @@ impl Host {
             key,
             make,
             restored: note.restored,
+            newest: wanted.image_generation,
         };
         let said = told(&mut child, &assignment);
         // It lives on; somebody has to hear of its end.

@@ -63,6 +63,7 @@ pub fn run(
         key,
         make,
         restored,
+        newest,
     } = serde_json::from_slice(&text).context("standard input assigns no volume")?;
     let source = KeySource::Agent(Assigned {
         reach: options.reach,
@@ -110,17 +111,24 @@ pub fn run(
         source,
         states: options.states,
         known: Known {
-            // What the image says of itself was not authentic when it was put back. Opened, it is.
-            known_generation: restored.map(|restored| restored.known),
+            // What the image says of itself was not authentic when it was restored. Opened, it is.
+            known_generation: restored.map(|restored| restored.known).or(newest),
             danger_accept_rollback: restored.is_some_and(|restored| restored.accept_rollback),
             danger_accept_other_key: false,
-            advance: restored.map_or(0, |_| AFTER_RESTORE),
+            advance: restored.map_or(0, |restored| advance(&restored, newest)),
         },
         recheck: options.recheck,
         grace: options.grace,
         returns: true,
     };
     keeper::run(options, attached)
+}
+
+/// By how much the generation grows of an image that was restored: it is beyond the lost image that the server knows of,
+/// too.
+fn advance(restored: &Restored, newest: Option<u64>) -> u64 {
+    let lost = newest.unwrap_or(0).saturating_sub(restored.known);
+    AFTER_RESTORE.saturating_add(lost)
 }
 
 /// Whether what was noted down when an image was put back is about this one: not one that was put in its place later, and
@@ -174,6 +182,20 @@ impl New<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_that_was_restored_is_newer_than_all_that_the_server_knows() {
+        let restored = Restored {
+            generation: 7,
+            known: 9,
+            accept_rollback: false,
+            token: 1,
+        };
+        for newest in [None, Some(3), Some(9), Some(20), Some(1 << 50)] {
+            let opened = restored.known + advance(&restored, newest);
+            assert!(opened >= newest.unwrap_or(0) + AFTER_RESTORE);
+        }
+    }
 
     #[test]
     fn a_note_about_an_image_that_was_put_back_counts_once() {

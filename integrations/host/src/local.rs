@@ -270,7 +270,7 @@ fn in_use(dir: &Path, error: Error) -> anyhow::Error {
 
 fn unreadable(path: &Path) -> String {
     format!(
-        "what `keyward mount` has noted down in {} does not count: remove the file, and mount again",
+        "{}, in which `keyward mount` records what it has mounted, is not valid: remove the file, and mount again",
         path.display()
     )
 }

@@ -1,6 +1,6 @@
 //! What this machine has of a volume: what is noted down, and what runs.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use anyhow::Context as _;
 use keyward_agent::{
@@ -26,6 +26,8 @@ pub struct Seen {
     pub local: Local,
     /// The bytes in use, if it is mounted.
     pub bytes: Option<u64>,
+    /// The newest generation of its image that this machine knows, if it is encrypted.
+    pub generation: Option<u64>,
     /// Another one each time that it is mounted anew.
     pub epoch: String,
 }
@@ -37,7 +39,7 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
         Err(error) => {
             let path = layout.note(&noted.volume);
             let why = format!(
-                "what is noted down of the volume does not count ({}: {error}): bring the file back as it was; if you are sure that the image in volumes/ is the right one, run `keyward agent adopt {}`",
+                "the file {} is not valid ({error}): restore the file. If you are sure that the image in volumes/ is the right one, run `keyward agent adopt {}`",
                 path.display(),
                 noted.volume
             );
@@ -70,6 +72,7 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
                     ..Local::default()
                 },
                 bytes: bytes.flatten(),
+                generation: generation(states, &note),
                 epoch,
                 note: Some(note),
             }
@@ -93,6 +96,7 @@ pub fn look_at_process(layout: &Layout, states: &States, note: Note, why: String
         },
         note: Some(note),
         bytes: None,
+        generation: None,
         epoch,
     }
 }
@@ -109,6 +113,12 @@ fn damaged(note: Option<Note>, why: String) -> Seen {
         note,
         ..Seen::default()
     }
+}
+
+/// The newest generation of the image of an encrypted volume that this machine knows.
+pub fn generation(states: &States, note: &Note) -> Option<u64> {
+    let id = parse_id(&note.image).filter(|_| note.encrypted)?;
+    states.known(id).ok().flatten()
 }
 
 /// Whether there is nothing by that name. What cannot be seen is not missing.
@@ -171,6 +181,9 @@ pub fn whereabouts(layout: &Layout, states: &States, note: &Note) -> anyhow::Res
 
 /// What is wrong if the image of a volume that is mounted was moved away or deleted. What cannot be seen is not wrong.
 fn astray(layout: &Layout, states: &States, note: &Note) -> Option<Astray> {
+    if let Some(unmounted) = unmounted(layout, note) {
+        return Some(unmounted);
+    }
     let found = whereabouts(layout, states, note).ok()?;
     let image = layout.image(&note.volume);
     let image = image.display();
@@ -201,6 +214,22 @@ fn astray(layout: &Layout, states: &States, note: &Note) -> Option<Astray> {
             })
         }
     }
+}
+
+/// What is wrong if the file system of a volume that is attached is mounted no more: nobody but root can have done that.
+fn unmounted(layout: &Layout, note: &Note) -> Option<Astray> {
+    let dir = layout.mount(&note.volume);
+    let device = |path: &Path| fs::symlink_metadata(path).map(|found| found.dev());
+    let (own, around) = (device(&dir).ok()?, device(dir.parent()?).ok()?);
+    (own == around).then(|| Astray {
+        message: format!(
+            "the file system is no longer mounted on {}: somebody has unmounted it, and it may still be in use elsewhere. To mount it again, detach the volume (`keyward volume detach {} --state-dir {}`, with --force if it is in use)",
+            dir.display(),
+            layout.image(&note.volume).display(),
+            layout.keepers().display()
+        ),
+        is_deleted: false,
+    })
 }
 
 /// What ties a loop device and mounts to a volume.

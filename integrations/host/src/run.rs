@@ -343,7 +343,7 @@ impl Agent {
         for (volume, seen) in self.seen.clone() {
             self.listen_for(&volume, &seen);
             let memory = self.memory.entry(volume.clone()).or_default();
-            let local = memory.complete(seen.local.clone());
+            let local = memory.complete(seen.local.clone(), now);
             if let Some(step) = plan::at_once(&local, now) {
                 self.begin(step, &volume, (None, seen));
             }
@@ -361,7 +361,7 @@ impl Agent {
         for volume in volumes {
             let seen = self.seen.get(&volume).cloned().unwrap_or_default();
             let memory = self.memory.entry(volume.clone()).or_default();
-            let local = memory.complete(seen.local.clone());
+            let local = memory.complete(seen.local.clone(), now);
             let wanted = wanted.get(&volume);
             if let Some(wanted) = wanted {
                 let backup = self.backups.report(&self.host, wanted, time);
@@ -369,6 +369,7 @@ impl Agent {
                     bytes: seen.bytes,
                     targets: memory.targets.as_deref(),
                     backup: backup.as_ref(),
+                    image_generation: seen.generation,
                 };
                 reports.extend(due(wanted, (&local, more), memory.last(), now));
             }
@@ -388,7 +389,10 @@ impl Agent {
             {
                 self.look_after(note, looked);
             }
-            let busy = self.memory.values().filter(|memory| memory.is_busy());
+            let busy = self
+                .memory
+                .values()
+                .filter(|memory| memory.is_busy() && !memory.is_stuck(now));
             if busy.count() >= STEPS {
                 continue;
             }
@@ -406,7 +410,7 @@ impl Agent {
     fn begin(&mut self, step: Step, volume: &VolumeId, (wanted, seen): (Option<Wanted>, Seen)) {
         tracing::info!(%volume, "{step}");
         let memory = self.memory.entry(volume.clone()).or_default();
-        memory.begun(step.to_string());
+        memory.begun(step.to_string(), Some(self.clock.monotonic()));
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         let exports = self.exports.clone();
         let volume = volume.clone();
@@ -479,7 +483,10 @@ fn seen(host: &Host) -> anyhow::Result<BTreeMap<VolumeId, Seen>> {
     // Whoever can write to the notes must not be able to keep what runs from being listened for and cut off.
     let noted = host.noted().unwrap_or_else(|error| {
         let error = with_causes(&error);
-        tracing::error!(error, "what is noted down of the volumes cannot be read");
+        tracing::error!(
+            error,
+            "the files that record the state of the volumes cannot be read"
+        );
         Vec::new()
     });
     let mut all: BTreeMap<VolumeId, Seen> = noted
@@ -499,7 +506,7 @@ fn seen(host: &Host) -> anyhow::Result<BTreeMap<VolumeId, Seen>> {
                 None => "is missing",
             };
             format!(
-                "what is noted down of the volume ({}) {what}: bring the file back as it was, or detach the volume (`keyward volume detach {} --state-dir {}`) and run `keyward agent adopt {volume}`",
+                "the file that records the state of the volume, {}, {what}: restore it, or detach the volume (`keyward volume detach {} --state-dir {}`) and run `keyward agent adopt {volume}`",
                 note.display(),
                 layout.image(volume).display(),
                 layout.keepers().display(),

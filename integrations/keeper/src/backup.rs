@@ -6,6 +6,9 @@ use std::{
     io,
     os::unix::fs::MetadataExt as _,
     path::Path,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -58,20 +61,50 @@ pub fn hold(image: &Path, volume: ImageId) -> anyhow::Result<File> {
 /// volume itself, with its id, its generation and its wrapped data key; KMS is not asked. It never has a name, so
 /// that nothing is left when it is dropped, and nobody who may write to the directory can exchange it.
 ///
+/// `grows` is called when the copy has grown, about once a second.
+///
 /// # Errors
 /// When the volume is cut off or damaged, or the directory has no room or cannot be written to.
-pub fn of_attached(found: &Found, volume: ImageId, within: &Path) -> anyhow::Result<File> {
+pub fn of_attached(
+    found: &Found,
+    volume: ImageId,
+    within: &Path,
+    grows: &(dyn Fn() + Sync),
+) -> anyhow::Result<File> {
     let copy = nameless::within(within)?;
     if let Some(dir) = &found.process.dir {
         // What is in the page cache belongs into the copy.
         let open = File::open(dir).with_context(|| format!("cannot open {}", dir.display()))?;
         rustix::fs::syncfs(&open)?;
     }
-    ask_with(&found.folder, &Request::BackUp, Some(&copy), &mut |_, _| {})?;
+    while_it_grows(&copy, grows, || {
+        ask_with(&found.folder, &Request::BackUp, Some(&copy), &mut |_, _| {})
+    })?;
     if look_at(&copy)?.is_none_or(|made| made.volume_id != volume) {
         bail!("the volume's process did not copy volume {volume}");
     }
     Ok(copy)
+}
+
+/// Does something that writes to a file, and tells whenever the file has grown meanwhile.
+fn while_it_grows<T>(file: &File, grows: &(dyn Fn() + Sync), work: impl FnOnce() -> T) -> T {
+    const LOOK: Duration = Duration::from_secs(1);
+    thread::scope(|scope| {
+        let (done, waits) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            let mut before = 0;
+            while waits.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                let now = file.metadata().map_or(before, |found| found.blocks());
+                if now != before {
+                    before = now;
+                    grows();
+                }
+            }
+        });
+        let worked = work();
+        drop(done);
+        worked
+    })
 }
 
 /// What can be read of an image without its key; `None` if it is no encrypted volume.
@@ -116,6 +149,20 @@ mod tests {
     use super::*;
 
     const VOLUME: ImageId = ImageId::from_bytes([7; 16]);
+
+    #[test]
+    fn it_is_told_that_a_file_grows_and_not_that_it_does_not() {
+        let file = tempfile::tempfile().unwrap();
+        let (told, heard) = mpsc::channel();
+        let grows = || told.send(()).unwrap();
+        let written = while_it_grows(&file, &grows, || {
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, 1 << 20).unwrap();
+            heard.recv().unwrap();
+            7
+        });
+        assert_eq!(written, 7);
+        assert!(heard.try_recv().is_err());
+    }
 
     #[test]
     fn a_file_that_took_the_place_of_an_image_is_not_held() {

@@ -37,7 +37,7 @@ const ARENA_BYTES: usize = 4096;
 #[expect(missing_docs, reason = "clap would show it as the help of a command")]
 pub struct Known {
     /// The newest generation that you know of, such as from another machine: an older image is refused
-    /// [default: what this machine has noted down]
+    /// [default: what this machine has recorded]
     #[arg(long, value_name = "N", conflicts_with = "danger_accept_rollback")]
     pub known_generation: Option<u64>,
     /// Accept an image that is older than the newest known generation, such as a restored backup. Everything
@@ -175,7 +175,7 @@ pub(crate) fn refused(image: &Path, error: Error) -> anyhow::Error {
             "{shown} is in use: it is attached, or another command works on it. `keyward volume stat {shown}`, as root, says by which process it is attached"
         ),
         Error::RolledBack { found, known } => anyhow!(
-            "{shown} is older than it should be: it has generation {found}, and generation {known} is known. Either somebody has put an old copy of the image back, or a newer copy of the same volume was opened on this machine. To open a copy beside the original, give it a --state-dir of its own. Otherwise, look for the newest one; if you restored this one on purpose, use --danger-accept-rollback, and what was written since is lost"
+            "{shown} is older than it should be: it has generation {found}, and generation {known} is known. Either somebody has replaced the image with an old copy, or a newer copy of the same volume was opened on this machine. To open a copy beside the original, give it a --state-dir of its own. Otherwise, look for the newest one; if you restored this one on purpose, use --danger-accept-rollback, and what was written since is lost"
         ),
         Error::NotAuthentic => anyhow!(
             "{shown} was changed: no copy of its superblock is authentic under its data key. Restore the image from a snapshot or a backup"
@@ -283,7 +283,7 @@ pub fn note_new(
 fn say_unknown(error: &anyhow::Error) -> io::Result<()> {
     writeln!(
         io::stderr(),
-        "note: {error:#}: generations are not noted down for this user, so an older image is not recognized. --known-generation recognizes one; --state-dir is a directory of your own"
+        "note: {error:#}: generations are not recorded for this user, so an older image is not recognized. --known-generation recognizes one; --state-dir is a directory of your own"
     )
 }
 

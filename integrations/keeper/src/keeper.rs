@@ -257,10 +257,7 @@ impl Keeper {
             // It is in memory, and what was noted is there.
             (Err(error), Some(_)) => {
                 let error = format!("{error:#}");
-                tracing::error!(
-                    error,
-                    "what the data key is recognized by cannot be noted down"
-                );
+                tracing::error!(error, "the fingerprint of the data key cannot be recorded");
             }
         }
         self.notes.note(volume.generation());

@@ -102,7 +102,7 @@ impl Authority {
             }
         };
         let parsed =
-            parse(&pem).ok_or_else(|| damaged(&path, "it is no certificate".to_owned()))?;
+            parse(&pem).ok_or_else(|| damaged(&path, "it is not a certificate".to_owned()))?;
         let own = parsed.public_key.as_slice();
         if own != key.public_key_raw() {
             return Err(damaged(&path, "it has another key".to_owned()));

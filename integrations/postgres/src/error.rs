@@ -52,7 +52,7 @@ pub enum Error {
         seconds: u64,
     },
     /// The database is to stop, so that what was being done was given up.
-    #[error("it was interrupted, because the database is to stop")]
+    #[error("it was interrupted because the database is stopping")]
     Interrupted,
     /// A system user has the name that a database's user would have.
     #[error(
@@ -180,7 +180,7 @@ pub enum Error {
     ),
     /// The key or the certificate of the authority is gone or damaged.
     #[error(
-        "`{}` cannot be used ({reason}): bring it back from a backup. If it is lost, remove the whole directory `authority`: a new authority is made, and clients that verify the server need its certificate", at.display()
+        "`{}` cannot be used ({reason}): restore it from a backup. If it is lost, remove the whole directory `authority`: a new authority is created, and clients that verify the server need its certificate", at.display()
     )]
     Authority {
         /// The file.

@@ -38,7 +38,7 @@ pub enum NameError {
     #[error("this name is reserved: choose another")]
     Reserved,
     /// A verifier.
-    #[error("this is no verifier of SCRAM-SHA-256 as RFC 5803 has it")]
+    #[error("this is not a SCRAM-SHA-256 verifier as defined in RFC 5803")]
     Verifier,
 }
 

@@ -35,13 +35,13 @@ pub enum Error {
         size: u64,
     },
     /// A block is not what was last written there.
-    #[error("block {block} is damaged or was put back to an older state")]
+    #[error("block {block} is damaged or was replaced with an older version")]
     BlockDamaged {
         /// The block's number.
         block: u64,
     },
     /// A page of the tree is not what was last written there.
-    #[error("page {index} of level {level} is damaged or was put back to an older state")]
+    #[error("page {index} of level {level} is damaged or was replaced with an older version")]
     PageDamaged {
         /// The level: 0 for the pages with the tags.
         level: u8,
@@ -61,7 +61,9 @@ pub enum Error {
         found: crate::ImageId,
     },
     /// The image is older than what is known of the volume.
-    #[error("the image is of generation {found}, but generation {known} is known: it was put back")]
+    #[error(
+        "the image has generation {found}, but generation {known} is known: somebody has replaced the image with an old copy"
+    )]
     RolledBack {
         /// The image's generation.
         found: u64,

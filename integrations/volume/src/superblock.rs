@@ -272,7 +272,7 @@ type Parts<'a> = (&'a [u8], &'a [u8; 32], &'a [u8]);
 fn split(bytes: &[u8]) -> Result<Parts<'_>, &'static str> {
     let mut reader = Reader(bytes);
     if reader.array() != Some(*MAGIC) {
-        return Err("it is no superblock of a volume");
+        return Err("it is not the superblock of a volume");
     }
     if reader.u16() != Some(u16::from(FORMAT)) {
         return Err("its format has a version that this release does not know");

@@ -54,6 +54,12 @@ pub fn parse_page(body: &[u8]) -> Result<Page, &'static str> {
     Ok(Page { objects, next })
 }
 
+/// Whether a server of Keyward refuses, which serves no buckets.
+pub fn is_of_keyward(body: &[u8]) -> bool {
+    const SAYS: &[u8] = b"Keyward does not serve s3";
+    body.windows(SAYS.len()).any(|window| window == SAYS)
+}
+
 impl Refusal {
     /// Reads a refusal. What is none says nothing.
     pub fn parse(body: &[u8]) -> Self {

@@ -92,7 +92,7 @@ pub struct Token {
 
 /// Remove an agent, whose access key stops working at once, or a token
 ///
-/// The volumes that the agent stores stay on its disks, and nobody can open the encrypted ones any more until they are
+/// The volumes that the agent stores stay on its disks, and the encrypted ones cannot be opened until they are
 /// assigned to another agent (`keyward agent assign`). To stop using a token, give the token's id: this also removes the agent that
 /// registered with it and has not called since. Needs keyward:RemoveAgent.
 #[derive(Debug, Args)]

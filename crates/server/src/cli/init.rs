@@ -244,6 +244,14 @@ pub async fn open(
         .await
         .with_context(|| format!("the store in {} cannot be used", config.data_dir.display()))?;
     data.keep_admin_credentials(&running.root_access_keys)?;
+    if created.is_some_and(|created| !created.root_key) {
+        // A lost data directory looks like this, and so does a first start with a root key that was created elsewhere.
+        tracing::warn!(
+            root_key = %config.root_key.display(),
+            data_dir = %config.data_dir.display(),
+            "a new store was created for a root key that existed before: if this is not the first start, the data directory was lost. Stop the server and restore the backup"
+        );
+    }
     report_difference(chosen_id.as_ref(), &running.root_access_keys);
     Ok(OpenServer { running, created })
 }

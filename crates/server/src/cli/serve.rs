@@ -131,7 +131,7 @@ impl Serve {
         let account = Account::choose(config.user.as_deref(), &config.data_dir)?;
         if self.agent && !account.is_root() {
             bail!(
-                "--agent keeps its volumes in the data directory, and runs as root: the data directory would have to be root's, but the server is to serve as `{account}`. Run an agent beside it, as root: `keyward agent run --data-dir {}`",
+                "--agent keeps its volumes in the data directory and runs as root, so root must own the data directory, but the server would run as `{account}`. Run a separate agent instead, as root: `keyward agent run --data-dir {}`",
                 config.data_dir.display()
             );
         }

@@ -193,6 +193,7 @@ async fn wanted_volume(
         backup: None,
         size: None,
         database: None,
+        image_generation: None,
     };
     let path = paths::volume(region, account(OWN), &id);
     let bytes = records::encode(&record).unwrap();

@@ -73,7 +73,7 @@ fn whatever_is_cut_off_or_changed_is_refused_and_leaves_nothing() {
     };
     assert_eq!(
         said(0, b'X'),
-        "it does not begin as one of `keyward volume send` does"
+        "it does not begin like a stream of `keyward volume send`"
     );
     assert_eq!(
         said(9, 3),
@@ -94,7 +94,7 @@ fn whatever_is_cut_off_or_changed_is_refused_and_leaves_nothing() {
         said(piece + 16, 0xc0),
         "a chunk does not have the length of its blocks"
     );
-    assert_eq!(said(piece, 0), "a chunk does not begin as one does");
+    assert_eq!(said(piece, 0), "a chunk does not begin with a valid header");
     assert_eq!(
         said(piece + 14, 1),
         "a chunk does not have the length of its blocks"

@@ -127,7 +127,7 @@ impl Agent {
         };
         let volume = wanted.volume.clone();
         let memory = self.memory.entry(volume.clone()).or_default();
-        memory.begun("checking the image that is to be adopted".to_owned());
+        memory.begun("checking the image that is to be adopted".to_owned(), None);
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         tokio::spawn(async move {
             let work = spawn_blocking(move || {

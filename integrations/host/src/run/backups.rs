@@ -272,11 +272,11 @@ impl Agent {
             }
             Happened::Listed(Err(error)) => {
                 rounds.underway = None;
-                let message = format!(
-                    "the backups there are cannot be listed: {}",
-                    with_causes(error.as_ref())
+                let message = with_causes(error.as_ref());
+                tracing::warn!(
+                    error = message,
+                    "no backup can be made: the place for backups cannot be used"
                 );
-                tracing::warn!(error = message, "no backup can be made yet");
                 self.server.tell_of_place(Some(&message));
                 let clocks = (now, monotonic);
                 for made in rounds.volumes.values_mut() {
@@ -312,8 +312,8 @@ impl Agent {
                         }
                         let name = backup.name();
                         let expired = expired.len();
-                        tracing::info!(%volume, name, expired, "a backup is made");
-                        Ok(format!("{volume}/{name} is made, and was read back."))
+                        tracing::info!(%volume, name, expired, "a backup was made");
+                        Ok(format!("Made the backup {volume}/{name}, and verified it."))
                     }
                     Err(error) => {
                         let message = with_causes(error.as_ref());
@@ -341,7 +341,7 @@ impl Agent {
                 memory.succeeded();
                 if let Err(error) = &done {
                     let error = format!("{error:#}");
-                    tracing::warn!(%volume, error, "the backup is not put back");
+                    tracing::warn!(%volume, error, "the backup was not restored");
                 }
                 asked.reply(done);
             }

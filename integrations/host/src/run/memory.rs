@@ -20,12 +20,14 @@ const LOOK_AFTER: u64 = 1_000;
 const AFTER_FAILURE: u64 = 5_000;
 /// How often it is asked whether it may be mounted there.
 const ASK: u64 = 60_000;
+/// After how long a step is said to hang, in milliseconds. The check of a large file system may take longer.
+const STUCK: u64 = 5 * 60_000;
 
 /// What is remembered.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// What is being done, for the operator.
-    busy: Option<String>,
+    /// What is being done, for the operator; and since when, if it is watched.
+    busy: Option<(String, Option<Monotonic>)>,
     failure: Option<Failure>,
     told: Option<Told>,
     /// What became of its mount targets.
@@ -40,9 +42,15 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A step is begun, which the operator is told in these words.
-    pub fn begun(&mut self, what: String) {
-        self.busy = Some(what);
+    /// A step is begun, which the operator is told in these words; at this time, if it is watched.
+    pub fn begun(&mut self, what: String, watched: Option<Monotonic>) {
+        self.busy = Some((what, watched));
+    }
+
+    /// Whether a step is being done, and for so long that others must not wait for it: the process of its volume may hang.
+    pub fn is_stuck(&self, now: Monotonic) -> bool {
+        let since = self.busy.as_ref().and_then(|(_, since)| *since);
+        since.is_some_and(|since| now.millis_since(since) >= STUCK)
     }
 
     /// It is done.
@@ -70,7 +78,7 @@ impl Memory {
 
     /// What is being done, if anything is.
     pub fn doing(&self) -> Option<&str> {
-        self.busy.as_deref()
+        self.busy.as_ref().map(|(what, _)| what.as_str())
     }
 
     /// Whether the last step failed.
@@ -86,7 +94,7 @@ impl Memory {
     }
 
     /// What is seen, with what is remembered.
-    pub fn complete(&self, local: Local) -> Local {
+    pub fn complete(&self, local: Local, now: Monotonic) -> Local {
         let runs = match local.runs {
             // Nobody keeps it any more.
             Runs::Mounted if self.silence.hangs() => Runs::Remains,
@@ -95,9 +103,23 @@ impl Memory {
         Local {
             runs,
             busy: self.is_busy(),
-            failure: self.failure.clone(),
+            failure: self.stuck(now).or_else(|| self.failure.clone()),
             ..local
         }
+    }
+
+    /// What is said of a step that is being done for long.
+    fn stuck(&self, now: Monotonic) -> Option<Failure> {
+        let (what, _) = self.busy.as_ref().filter(|_| self.is_stuck(now))?;
+        let message = format!(
+            "this has taken longer than {} minutes: {what}. The volume's process may hang, or wait for its disk: its log, in the agent's keepers/ directory, says how far it has come",
+            STUCK / 60_000
+        );
+        Some(Failure {
+            message,
+            count: 0,
+            again: now,
+        })
     }
 
     /// The server has been told.
@@ -233,6 +255,31 @@ mod tests {
         assert_eq!(asks(2, 2_000), Some(true));
         assert_eq!(asks(2, 61_999), Some(false));
         assert_eq!(asks(2, 63_000), Some(true));
+    }
+
+    #[test]
+    fn a_step_that_takes_long_is_said_to_hang_and_others_do_not_wait_for_it() {
+        let at = Monotonic::from_millis;
+        let mut memory = Memory::default();
+        let said = |memory: &Memory, now| {
+            let local = memory.complete(Local::default(), at(now));
+            local.failure.map(|failure| failure.message)
+        };
+        memory.begun("attaching it".to_owned(), Some(at(7)));
+        assert!(!memory.is_stuck(at(STUCK)));
+        assert_eq!(said(&memory, STUCK), None);
+        assert!(memory.is_stuck(at(STUCK + 7)));
+        let text = said(&memory, STUCK + 7).unwrap();
+        assert!(
+            text.starts_with("this has taken longer than 5 minutes: attaching it. "),
+            "{text}"
+        );
+        memory.succeeded();
+        assert!(!memory.is_stuck(at(2 * STUCK)));
+        assert_eq!(said(&memory, 2 * STUCK), None);
+        // A large backup takes its time.
+        memory.begun("restoring a backup".to_owned(), None);
+        assert!(!memory.is_stuck(at(100 * STUCK)));
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn create_missing(
     // Where the volume has just been cut off, there is a directory of the machine's own.
     let around = fs::metadata(host.layout.path())?;
     if root.metadata()?.dev() == around.dev() {
-        bail!("{} is not there any more: try again", note.volume);
+        bail!("{} is no longer mounted: try again", note.volume);
     }
     Ok(root::create_missing(&root, path, creation)?)
 }
@@ -152,7 +152,7 @@ pub async fn look_after(
                 allowed.insert(place.dir.clone(), may);
             }
             Err(Refused::Denied { reason }) => {
-                tracing::warn!(volume = %note.volume, dir = %place.dir.display(), reason, "it may not be mounted there any more");
+                tracing::warn!(volume = %note.volume, dir = %place.dir.display(), reason, "mounting it there is no longer allowed");
                 allowed.insert(place.dir.clone(), false);
             }
             // Nobody has taken the right away, nor can anybody while the server does not answer.

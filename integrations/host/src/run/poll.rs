@@ -73,6 +73,6 @@ fn tell(failure: &Failure, unanswered: u32) {
 
 /// Says that another process has this agent's identity, and answers how long it has the word.
 fn gives_way(failure: &Failure, wait: Duration) -> Duration {
-    tracing::warn!(%failure, "another agent uses this agent's identity: asking again in {} seconds. Two agents of one identity spoil each other's volumes: stop one of them, and register it anew (`keyward agent token`) with another --state-dir", wait.as_secs());
+    tracing::warn!(%failure, "another agent uses this agent's identity: asking again in {} seconds. Two agents with one identity damage each other's volumes: stop one of them, and register it again (`keyward agent token`) with another --state-dir", wait.as_secs());
     wait
 }

@@ -2,11 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use keyward_agent::steps::{How, Machine as _};
+use keyward_agent::{
+    note::Note,
+    report::{MOST, Report},
+    steps::{How, Machine as _},
+};
 use keyward_types::time::Clock as _;
 use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{Agent, Event, seen};
+use crate::look::generation;
 
 /// How long steps that are being done are waited for.
 const STEPS: Duration = Duration::from_secs(30);
@@ -14,6 +19,8 @@ const STEPS: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long taking a volume out of use may take.
 const END: Duration = Duration::from_secs(60);
+/// How long the server may take to hear how new the images are.
+const TELL: Duration = Duration::from_secs(3);
 
 impl Agent {
     /// Takes all volumes out of use. By force, nothing stays; otherwise what is in use stays attached, with its own
@@ -34,6 +41,10 @@ impl Agent {
             }
             Err(_) => return,
         };
+        let notes: Vec<Note> = volumes
+            .values()
+            .filter_map(|seen| seen.note.clone())
+            .collect();
         let mut ends = tokio::task::JoinSet::new();
         for seen in volumes.into_values() {
             let Some(note) = seen.note else { continue };
@@ -62,6 +73,27 @@ impl Agent {
         let all = async { while ends.join_next().await.is_some() {} };
         if timeout(END, all).await.is_err() {
             tracing::error!("a volume has not been taken out of use in time");
+        }
+        self.tell_generations(&notes).await;
+    }
+
+    /// Tells the server how new the images are that were detached, so that an older copy of one is refused. One that
+    /// does not answer is told at the next start.
+    async fn tell_generations(&self, notes: &[Note]) {
+        let newer = notes.iter().filter_map(|note| {
+            let told = self.memory.get(&note.volume)?.last()?;
+            told.with_generation(generation(&self.host.states, note)?)
+        });
+        let newer: Vec<Report> = newer.collect();
+        for some in newer.chunks(MOST) {
+            match timeout(TELL, self.server.report(some)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(failure)) => {
+                    tracing::info!(%failure, "the server could not be told how new the images are");
+                    return;
+                }
+                Err(_) => return,
+            }
         }
     }
 

@@ -84,7 +84,7 @@ impl NoteFile {
         if let Err(error) = self.states.note(self.volume, generation) {
             tracing::error!(
                 error = format!("{error:#}"),
-                "the volume's generation cannot be noted down: an older image would not be recognized"
+                "the volume's generation cannot be recorded: an older image would not be recognized"
             );
         }
     }

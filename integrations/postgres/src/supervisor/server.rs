@@ -130,7 +130,7 @@ impl Server {
             };
             let killed = family.kill(self.options().bounds.kill, watch)?;
             if killed > 0 {
-                tracing::warn!(database = %self.name(), killed, "processes that an earlier run has left were killed");
+                tracing::warn!(database = %self.name(), killed, "killed processes left by an earlier run");
             }
         }
         self.is_found = true;

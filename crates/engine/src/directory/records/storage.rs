@@ -147,6 +147,10 @@ pub struct VolumeRecord {
     /// The database on it, if it is of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Box<DatabaseRecord>>,
+    /// The newest generation of its image that an agent has reported, if it is encrypted: an image that is older is an
+    /// old copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_generation: Option<u64>,
 }
 
 /// What an agent said of the backups of a volume.

@@ -43,7 +43,7 @@ fn after_restore() -> String {
     )
 }
 
-/// Back a file system up now
+/// Back up a file system now
 ///
 /// The agent of this machine makes the backup where its --backup-to says, and reads it back. It stays until somebody removes
 /// it, with `keyward volume copies --remove`: only backups that the schedule makes expire. The file system must be
@@ -70,7 +70,7 @@ pub struct Backups {
     state: StateDir,
 }
 
-/// Put a file system back on this machine from a backup, when its image is lost
+/// Restore a file system on this machine from a backup when its image is lost
 ///
 /// The file system must be assigned to this machine's agent, and have no image here. It becomes available by itself, when its
 /// KMS key can be used. Everything that was written after the backup is lost, so a backup that is older than what is known of

@@ -77,48 +77,59 @@ impl List {
                 moment(token, "Expiration")
             )?;
         }
-        for volume in list("VolumesWithoutAgent") {
-            let (id, before) = (
-                member(volume, "VolumeId"),
-                member(volume, "PreviousAgentId"),
-            );
-            say!("{id:<25}has no agent: {before} was removed")?;
+        let problems = problems(&list);
+        if !problems.is_empty() {
+            say!("")?;
         }
-        for volume in list("WaitingVolumes") {
-            let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
-            match volume.get("Ending") == Some(&Value::Bool(true)) {
-                true => say!(
-                    "{id:<25}waits to be deleted by {agent}, which is not connected: start that agent, or remove it (`keyward agent remove`)"
-                )?,
-                false => say!(
-                    "{id:<25}waits for {agent}, which is not connected: start that agent, or assign the file system to another one (`keyward agent assign`)"
-                )?,
-            }
-        }
-        for volume in list("FailedVolumes") {
-            let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
-            say!(
-                "{id:<25}is not available on {agent}, since {}: {}",
-                time(volume),
-                reason(volume, "Message")
-            )?;
-        }
-        for agent in list("Agents") {
-            if agent.get("BackupFailure").is_some() {
-                let (id, why) = (member(agent, "AgentId"), reason(agent, "BackupFailure"));
-                say!("{id:<25}cannot use its place for backups: {why}")?;
-            }
-        }
-        for volume in list("FailedBackups") {
-            let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
-            say!(
-                "{id:<25}could not be backed up by {agent}, at {}: {}",
-                time(volume),
-                reason(volume, "Message")
-            )?;
+        for problem in problems {
+            say!("{problem}")?;
         }
         Ok(())
     }
+}
+
+/// What is wrong, one sentence for each volume or agent.
+fn problems<'a>(list: &impl Fn(&str) -> &'a [Value]) -> Vec<String> {
+    let mut out = Vec::new();
+    for volume in list("VolumesWithoutAgent") {
+        let (id, before) = (
+            member(volume, "VolumeId"),
+            member(volume, "PreviousAgentId"),
+        );
+        out.push(format!("{id:<25}has no agent: {before} was removed"));
+    }
+    for volume in list("WaitingVolumes") {
+        let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
+        out.push(match volume.get("Ending") == Some(&Value::Bool(true)) {
+            true => format!(
+                "{id:<25}waits to be deleted by {agent}, which is not connected: start that agent, or remove it (`keyward agent remove`)"
+            ),
+            false => format!(
+                "{id:<25}waits for {agent}, which is not connected: start that agent, or assign the file system to another one (`keyward agent assign`)"
+            ),
+        });
+    }
+    for volume in list("FailedVolumes") {
+        let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
+        let (since, why) = (time(volume), reason(volume, "Message"));
+        out.push(format!(
+            "{id:<25}is not available on {agent}, since {since}: {why}"
+        ));
+    }
+    for agent in list("Agents") {
+        if agent.get("BackupFailure").is_some() {
+            let (id, why) = (member(agent, "AgentId"), reason(agent, "BackupFailure"));
+            out.push(format!("{id:<25}cannot use its place for backups: {why}"));
+        }
+    }
+    for volume in list("FailedBackups") {
+        let (id, agent) = (member(volume, "VolumeId"), member(volume, "AgentId"));
+        let (at, why) = (time(volume), reason(volume, "Message"));
+        out.push(format!(
+            "{id:<25}could not be backed up by {agent}, at {at}: {why}"
+        ));
+    }
+    out
 }
 
 /// What an agent said was wrong, in one line.

@@ -56,10 +56,15 @@ impl Register {
             (None, Some(file)) => token_of(file)?,
             (None, None) => Zeroizing::default(),
         };
+        let is_new = !self.state.state_dir.exists();
         let layout = Layout::open(&self.state.state_dir)?;
         let _lock = layout.lock()?;
         let runtime = tokio::runtime::Runtime::new()?;
-        let identity = runtime.block_on(register(&layout, &self.reach, &token))?;
+        let registered = runtime.block_on(register(&layout, &self.reach, &token));
+        if registered.is_err() && is_new {
+            layout.discard();
+        }
+        let identity = registered?;
         say!(
             "Agent {} ({}) is registered for account {} in {}.",
             identity.agent,

@@ -109,6 +109,7 @@ impl Run {
         for warning in harden().warnings {
             tracing::warn!("{warning}");
         }
+        let is_new = !self.state.state_dir.exists();
         let layout = Layout::open(&self.state.state_dir)?;
         let lock = layout.lock()?;
         for sentence in requirements::missing() {
@@ -123,11 +124,18 @@ impl Run {
             let identity = match Identity::read(&layout.credentials())? {
                 Some(identity) => identity,
                 None => {
-                    let token = match &self.token_file {
-                        Some(file) => token_of(file)?,
-                        None => new_token(&reach, &self.name).await?,
+                    let registered = async {
+                        let token = match &self.token_file {
+                            Some(file) => token_of(file)?,
+                            None => new_token(&reach, &self.name).await?,
+                        };
+                        register(&layout, &reach, &token).await
                     };
-                    register(&layout, &reach, &token).await?
+                    let registered = registered.await;
+                    if registered.is_err() && is_new {
+                        layout.discard();
+                    }
+                    registered?
                 }
             };
             // Only a URL that can be found can be kept for the volumes' processes.

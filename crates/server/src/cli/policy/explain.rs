@@ -57,7 +57,7 @@ pub struct Explain {
     context: Vec<String>,
     /// Ask about a recorded request instead: its id, which the answer has in its header
     /// x-amzn-RequestId, and the audit trail as requestID
-    #[arg(long, value_name = "ID", conflicts_with_all = ["principal", "action", "key", "resource", "context"])]
+    #[arg(long, value_name = "ID", value_parser = whole_id, conflicts_with_all = ["principal", "action", "key", "resource", "context"])]
     request_id: Option<String>,
     /// Ask about the last request that was denied instead; with --principal, about the last one of
     /// that user, role, session or service
@@ -77,6 +77,15 @@ pub enum Output {
     Json,
     /// The decided case, for `keyward policy test` (docs/policy-cases.md)
     Case,
+}
+
+/// A request id as the server gives it.
+fn whole_id(text: &str) -> Result<String, &'static str> {
+    let parts: Vec<usize> = text.split('-').map(str::len).collect();
+    match parts.as_slice() {
+        [8, 4, 4, 4, 12] => Ok(text.to_owned()),
+        _ => Err("give the whole request id, such as 01234567-89ab-cdef-0123-456789abcdef"),
+    }
 }
 
 impl Explain {

@@ -58,7 +58,7 @@ impl Bind {
             // Not mounted before it is noted down that it is there.
             say!("{FORMATTED}")?;
             if io::stdin().read_line(&mut String::new())? == 0 {
-                bail!("the volume's process has not noted down that the file system is there");
+                bail!("the volume's process has not recorded that the file system exists");
             }
         } else if let Checked::Repaired { report } = attachment.check()? {
             writeln!(io::stderr(), "the file system was repaired: {report}")?;

@@ -70,7 +70,7 @@ impl Check {
         } = report;
         for one in &repaired {
             say!(
-                "{one} was damaged when the volume was opened, and was repaired from the other copy. After a power\nfailure, that is normal. Otherwise look after the disk, and after whoever can write to the image."
+                "{one} was damaged when the volume was opened, and was repaired from the other copy. After a power\nfailure, this is normal. Otherwise check the disk, and who can write to the image."
             )?;
         }
         if damages == 0 {

@@ -23,7 +23,7 @@ Environment:
 /// Unmount a volume, close it and wipe its keys
 ///
 /// Writes everything first. If the volume is in use, it says by which processes, and changes nothing. A
-/// volume that is cut off is not brought back any more. Needs root.
+/// volume that is cut off does not come back. Needs root.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]
 pub struct Detach {

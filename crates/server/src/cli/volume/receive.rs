@@ -40,7 +40,7 @@ Environment:
 /// Make an image of a copy in a directory, a bucket, or standard input
 ///
 /// Every chunk is verified as it arrives, against the manifest of the copy. After an interruption, the same
-/// command goes on (but a stream begins anew). Whether the image is as the volume's owner wrote it, only the data
+/// command goes on (but a stream starts over). Whether the image is as the volume's owner wrote it, only the data
 /// key tells: `check` verifies every block, and what is attached is verified as it is read.
 #[derive(Debug, Args)]
 #[command(after_long_help = after_help())]

@@ -29,7 +29,7 @@ Permissions:
 
 /// Have another KMS key wrap a volume's data key
 ///
-/// KMS wraps the data key anew; the data key itself is not renewed, and no block is encrypted again. A copy
+/// Another KMS key wraps the data key. The data key itself does not change, and no block is encrypted again. A copy
 /// of the image from before can still be opened with the old KMS key. For a new data key, take a snapshot
 /// with --key-id. Needs no root, unless the volume is attached.
 #[derive(Debug, Args)]
@@ -75,13 +75,13 @@ impl Rekey {
             }
         }
         say!(
-            "The data key of {} is wrapped by {}, no longer by {}.",
+            "The data key of {} is now wrapped by {} instead of {}.",
             self.image.display(),
             wrapped.key_arn,
             shown::Value(&old.key_arn)
         )?;
         Ok(say!(
-            "The data key itself is the same: whoever has a copy of the image from before and may use the\nold KMS key can still read that copy. `keyward volume snapshot --key-id` makes a copy under a\nnew data key."
+            "The data key itself has not changed: anyone who has an older copy of the image and may use the\nold KMS key can still read that copy. `keyward volume snapshot --key-id` makes a copy under a\nnew data key."
         )?)
     }
 }

@@ -43,7 +43,7 @@ Environment:
 
 /// Send a copy of a volume to a directory, a bucket, or standard output
 ///
-/// The copy is the same volume: it has the same id and data key, and whoever may use the KMS key can attach it
+/// The copy is the same volume: it has the same id and data key, and anyone who may use the KMS key can attach it
 /// after `receive`. Only ciphertext is sent, and no blocks that are zeros. What the place has already of the volume is
 /// not sent again, so after an interruption the same command goes on, and a later copy takes only what has changed. Of
 /// what is there, only the length is looked at, so that damage is not noticed: --verify reads it, and `copies --verify`
@@ -145,7 +145,7 @@ impl Send {
             Some(found) => {
                 let beside = image.parent().unwrap_or(Path::new("/"));
                 let within = self.work_dir.as_deref().unwrap_or(beside);
-                of_attached(&found, volume, within)
+                of_attached(&found, volume, within, &|| ())
             }
             None => hold(image, volume),
         }

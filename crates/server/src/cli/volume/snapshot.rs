@@ -32,7 +32,7 @@ Permissions:
 /// Copy a volume to a new image, as it is at one moment
 ///
 /// The copy is a volume of its own, with an id of its own. Every block is verified on the way. Without
-/// --key-id, the ciphertext is copied, and the data key is wrapped anew by the same KMS key. With it, every
+/// --key-id, the ciphertext is copied, and the same KMS key wraps the data key again. With it, every
 /// block is encrypted under a new data key. Of an attached volume, the copy has what was written to
 /// disk: ext4 replays its journal when the copy is attached. Needs no root, unless the volume is attached.
 #[derive(Debug, Args)]

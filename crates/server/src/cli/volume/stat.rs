@@ -88,6 +88,9 @@ impl Stat {
         }
         say!("Image       {}", image.display())?;
         say!("Volume      {id}")?;
+        if let Some(file_system) = superblock.key.context.get(OF_FILE_SYSTEM) {
+            say!("File system {}", shown::Value(file_system))?;
+        }
         say!("Size        {}", show_size(superblock.blocks * BLOCK))?;
         say!("Allocated   {}", show_size(allocated))?;
         let known = match known {
@@ -104,6 +107,9 @@ impl Stat {
         Ok(())
     }
 }
+
+/// The name in the encryption context of an image of EFS whose value is the file system.
+const OF_FILE_SYSTEM: &str = "aws:elasticfilesystem:filesystem:id";
 
 /// What only root may see is `None` for others.
 fn visible<T>(found: anyhow::Result<T>) -> anyhow::Result<Option<T>> {

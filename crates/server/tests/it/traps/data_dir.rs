@@ -24,7 +24,7 @@ const COMMANDS: [&str; 13] = [
     "store accept-clock",
     "store accept-restore",
     "policy who-can kms:Decrypt alias/x",
-    "policy explain --request-id 1",
+    "policy explain --request-id 01234567-89ab-cdef-0123-456789abcdef",
 ];
 
 #[test]

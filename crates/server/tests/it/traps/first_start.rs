@@ -106,7 +106,7 @@ fn where_the_root_key_is_is_remembered() {
     desk.run(&mut elsewhere).ok();
     fs::rename(desk.path().join("keys"), desk.path().join("moved")).unwrap();
     expect![[r#"
-        keyward: there is no root key at keys/root.key, and the store cannot be opened without it: put it back, or say where it is with --root-key
+        keyward: there is no root key at keys/root.key, and the store cannot be opened without it: restore it, or say where it is with --root-key
     "#]]
     .assert_eq(&desk.keyward("account list --data-dir data").failed());
     desk.keyward("init --data-dir data --root-key moved/root.key")

@@ -80,6 +80,7 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
             backup: None,
             size: None,
             database: None,
+            image_generation: None,
         };
         let path = paths::volume(region, account(owner), &record.id);
         let bytes = records::encode(&record).unwrap();

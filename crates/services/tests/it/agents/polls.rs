@@ -99,7 +99,7 @@ async fn of_an_agents_polls_the_newest_waits_and_the_others_are_told() {
         }
     );
     let message = format!(
-        "A newer request of agent {id} waits. If the agent was not just started again, another process uses its identity: its state directory or its machine was copied. Remove one of them, and register the other one anew with `keyward agent token` and another --state-dir."
+        "A newer request of agent {id} waits. If the agent was not just started again, another process uses its identity: its state directory or its machine was copied. Remove one of them, and register the other one again with `keyward agent token` and another --state-dir."
     );
     assert_eq!(
         told(&first),
@@ -335,8 +335,11 @@ async fn what_is_wrong_is_listed_with_its_reason_and_by_volume() {
     let metrics = world.front.render_metrics();
     assert!(metrics.contains("\nkeyward_failed_backups 1\n"));
     // It is all well again.
-    let good = json!({ "Tried": 1_700_000_000, "Time": 1_700_000_000, "ByHand": true });
+    let good = json!({ "Tried": 1_700_000_009, "Time": 1_700_000_009, "ByHand": true });
     report("READY", None, good).await;
+    // Whoever has made a backup since can use its place.
+    let found = listed(json!({})).await;
+    assert!(found["Agents"][0].get("BackupFailure").is_none());
     asked(&world, &key, "PollVolumes", json!({ "BacksUp": true })).await;
     let found = listed(json!({})).await;
     assert_eq!(
@@ -367,6 +370,67 @@ async fn the_newest_backup_that_was_ever_told_stays_known() {
         asked(&world, &key, "ReportVolumes", report).await;
         let polled = asked(&world, &key, "PollVolumes", json!({})).await;
         assert_eq!(polled["Volumes"][0]["BackupGeneration"], json!(known));
+    }
+}
+
+#[tokio::test]
+async fn the_newest_image_that_was_ever_told_stays_known() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    volume(&world, FIRST, &id, None).await;
+    let known = async || asked(&world, &key, "PollVolumes", json!({})).await;
+    assert!(known().await["Volumes"][0].get("ImageGeneration").is_none());
+    let mut before = known().await["Known"].clone();
+    for (generation, newest) in [(Some(7), 7), (None, 7), (Some(5), 7), (Some(9), 9)] {
+        let mut volume = json!({ "VolumeId": FIRST, "Generation": 1, "State": "READY" });
+        if let Some(generation) = generation {
+            volume["ImageGeneration"] = json!(generation);
+        }
+        asked(
+            &world,
+            &key,
+            "ReportVolumes",
+            json!({ "Volumes": [volume] }),
+        )
+        .await;
+        let polled = known().await;
+        assert_eq!(polled["Volumes"][0]["ImageGeneration"], json!(newest));
+        // It is no news for who has said it. (That the volume was made is.)
+        let now = polled["Known"].clone();
+        assert!(newest == 7 || now == before);
+        before = now;
+    }
+}
+
+#[tokio::test]
+async fn volumes_that_cannot_be_used_are_counted() {
+    let world = World::new().await;
+    let (id, key) = agent(&world).await;
+    volume(&world, FIRST, &id, None).await;
+    let counted = || {
+        let metrics = world.front.render_metrics();
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("keyward_failed_volumes "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(counted(), "keyward_failed_volumes 0");
+    for (state, expected) in [
+        ("READY", 0),
+        ("FAILED", 1),
+        ("FAILED", 1),
+        ("READY", 0),
+        ("FAILED", 1),
+    ] {
+        let volume = json!({ "VolumeId": FIRST, "Generation": 1, "State": state });
+        asked(
+            &world,
+            &key,
+            "ReportVolumes",
+            json!({ "Volumes": [volume] }),
+        )
+        .await;
+        assert_eq!(counted(), format!("keyward_failed_volumes {expected}"));
     }
 }
 

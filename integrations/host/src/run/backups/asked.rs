@@ -93,7 +93,7 @@ impl Agent {
         let image = self.host.layout.image(volume);
         if image.symlink_metadata().is_ok() {
             bail!(
-                "{volume} has an image, {}: a backup is put back only if that is lost. To give it up, stop the agent, move the image away, start the agent, and try again",
+                "{volume} has an image, {}: a backup can be restored only if the image is lost. To discard the image, stop the agent, move the image away, start the agent, and try again",
                 image.display()
             );
         }
@@ -108,7 +108,7 @@ impl Agent {
             bail!("{}", keyward_agent::plan::DELETED_HERE);
         }
         if !wanted.made {
-            bail!("{volume} has never been available: there is nothing to put back");
+            bail!("{volume} has never been available: there is nothing to restore");
         }
         let note = seen.note.filter(|note| note.stage == Stage::Made);
         let restoring = Restoring {
@@ -123,9 +123,9 @@ impl Agent {
     /// Has an image put back. No step is begun with the volume meanwhile.
     fn restore(&mut self, config: Backups, restoring: Restoring, asked: Asked) {
         let volume = restoring.wanted.volume.clone();
-        tracing::info!(%volume, "putting a backup back");
+        tracing::info!(%volume, "restoring a backup");
         let memory = self.memory.entry(volume.clone()).or_default();
-        memory.begun("restoring a backup".to_owned());
+        memory.begun("restoring a backup".to_owned(), None);
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         tokio::spawn(async move {
             let done = spawn_blocking(move || config.restore(&host, &restoring));

@@ -54,10 +54,16 @@ impl Agent {
                         "there is no backup of {volume} in {place}, and no such file system on this machine: `keyward agent backups` lists all backups"
                     ),
                     Some(volume) if !is_there => {
-                        let _ = write!(out, "\nThere is no backup of {volume} in {place} yet.");
+                        let none = format!(
+                            "There is no backup of {volume} in {place} yet: `keyward agent backup {volume}` makes one."
+                        );
+                        out = none + &said(&failed);
                     }
                     None if !is_there => {
-                        let _ = write!(out, "\nThere is no backup in {place} yet.");
+                        let none = format!(
+                            "There is no backup in {place} yet: `keyward agent backup FILE_SYSTEM` makes one."
+                        );
+                        out = none + &said(&failed);
                     }
                     _ => {}
                 }
@@ -105,11 +111,13 @@ fn table(
             let _ = write!(out, "\n{volume:<25}{name:<30}{}", backup.at);
         }
     }
-    for (volume, at, message) in failed {
-        let _ = write!(
-            out,
-            "\nThe last attempt to back {volume} up, at {at}, has failed: {message}"
-        );
-    }
-    out
+    out + &said(failed)
+}
+
+/// The attempts that have failed, each in a line of its own.
+fn said(failed: &[Failure]) -> String {
+    let lines = failed.iter().map(|(volume, at, message)| {
+        format!("\nThe last attempt to back {volume} up, at {at}, has failed: {message}")
+    });
+    lines.collect()
 }

@@ -63,9 +63,21 @@ impl Underway {
         has
     }
 
-    /// Whether an agent that ends should wait for it.
+    /// Whether an agent that ends should wait for it: while a volume is copied, it cannot be detached.
     pub fn is_waited_for(&mut self, now: Monotonic) -> bool {
-        self.silence(now) < AT_THE_END
+        self.silence(now) < AT_THE_END || self.beats.is_copying()
+    }
+
+    /// What is said of it, once it has stalled.
+    fn stalled(&self, config: &Backups) -> String {
+        match &self.volume {
+            Some(volume) if self.beats.is_copying() => format!(
+                "the copy of {volume} for its backup, in {}, has not grown for {} minutes, and no backup is made until it does: see whether that directory can be written to, or choose another one with --backup-work-dir",
+                config.work.display(),
+                STALLED / 60_000
+            ),
+            _ => silent(config),
+        }
     }
 
     /// Whether the place does not answer.
@@ -95,8 +107,8 @@ impl Agent {
         if !underway.has_stalled(monotonic) {
             return;
         }
-        let message = silent(config);
-        tracing::warn!(error = message, "no backup can be made yet");
+        let message = underway.stalled(config);
+        tracing::warn!(error = message, "no backup can be made");
         self.server.tell_of_place(Some(&message));
         let waiting = underway.asked.take();
         if let Some(volume) = underway.volume.as_ref().filter(|_| waiting.is_some()) {
@@ -128,7 +140,7 @@ mod tests {
         let at = Monotonic::from_millis;
         let beats = Beats::default();
         let mut underway = Underway::new((None, None), beats.clone(), at(0));
-        // The copy of a volume may take as long as it takes.
+        // What is done before may take as long as it takes.
         assert!(!underway.has_stalled(at(10 * STALLED)));
         assert!(underway.is_waited_for(at(20 * STALLED)));
         beats.waits_for_place();
@@ -143,6 +155,20 @@ mod tests {
         assert!(underway.has_stalled(at(last + STALLED)));
         assert!(!underway.has_stalled(at(last + STALLED + 1)));
         assert!(underway.is_stalled());
+    }
+
+    #[test]
+    fn a_copy_that_does_not_grow_for_five_minutes_is_told_and_an_agent_that_ends_waits_for_it() {
+        let at = Monotonic::from_millis;
+        let beats = Beats::default();
+        let mut underway = Underway::new((None, None), beats.clone(), at(0));
+        beats.copies();
+        assert!(!underway.has_stalled(at(0)));
+        assert!(!underway.has_stalled(at(STALLED - 1)));
+        assert!(underway.has_stalled(at(STALLED)));
+        assert!(underway.is_waited_for(at(2 * STALLED)));
+        beats.copied();
+        assert!(underway.is_waited_for(at(3 * STALLED)));
     }
 
     #[test]
