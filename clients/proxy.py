@@ -104,6 +104,9 @@ class SlowProxy:
             daemon_threads = True
             request_queue_size = 128
 
+            def handle_error(self, *_):
+                """Somebody has not waited for an answer."""
+
         self._server = Listener(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 

@@ -97,18 +97,22 @@ impl Health {
                     None => self.start(&mut state, key, &test),
                 }
             };
-            let Ok(tested) = timeout_at(by, testing.wait_for(Option::is_some)).await else {
-                return Err(self.last_fault());
-            };
-            let tested = tested.ok().and_then(|tested| tested.clone());
-            match tested {
+            let ended = timeout_at(by, testing.wait_for(Option::is_some)).await;
+            let ended = ended.map(|tested| tested.ok().and_then(|tested| tested.clone()));
+            let state = self.0.lock();
+            // The test's result, or that of a call that began later.
+            if let Some(found) = state.recent(age) {
+                return found;
+            }
+            match ended {
                 // Something has failed since it began: only the next one knows.
-                Some(Tested {
+                Ok(Some(Tested {
                     began,
                     found: Ok(_),
-                }) if self.is_doubted(began) => {}
-                Some(tested) => return tested.found,
-                None => return Err(late()),
+                })) if state.doubted > began => {}
+                Ok(Some(tested)) => return tested.found,
+                Ok(None) => return Err(late()),
+                Err(_) => return Err(state.last_fault()),
             }
         }
     }
@@ -157,25 +161,20 @@ impl Health {
         });
         testing
     }
-
-    fn is_doubted(&self, began: Began) -> bool {
-        self.0.lock().doubted > began
-    }
-
-    /// What was wrong the last time, for whoever cannot wait until it is known again.
-    fn last_fault(&self) -> Fault {
-        let state = self.0.lock();
-        match state.last.as_ref().map(|last| &last.found) {
-            Some(Err(fault)) => fault.clone(),
-            Some(Ok(_)) | None => late(),
-        }
-    }
 }
 
 impl State {
     fn begin(&mut self) -> Began {
         self.events += 1;
         Began(self.events)
+    }
+
+    /// What was wrong the last time, for whoever cannot wait until it is known again.
+    fn last_fault(&self) -> Fault {
+        match self.last.as_ref().map(|last| &last.found) {
+            Some(Err(fault)) => fault.clone(),
+            Some(Ok(_)) | None => late(),
+        }
     }
 
     fn running(&self) -> Option<watch::Receiver<Option<Tested>>> {

@@ -291,6 +291,33 @@ async fn a_late_success_does_not_hide_what_was_found_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_succeeds_counts_more_than_a_test_that_began_before() {
+    let kms = Memory::new();
+    let provider = Arc::new(Provider::new(kms.clone(), settings("", &[])));
+    kms.set(|state| state.slow = Duration::from_secs(60)).await;
+    let waiting: Vec<_> = [3, 20]
+        .into_iter()
+        .map(|seconds| {
+            let provider = Arc::clone(&provider);
+            tokio::spawn(async move {
+                let by = Instant::now() + Duration::from_secs(seconds);
+                provider.status(by).await.map(|status| status.key_id)
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    kms.set(|state| state.slow = Duration::from_millis(5)).await;
+    stored(&provider).await;
+    // The test of the first one ends after eight seconds, without an answer.
+    for waiting in waiting {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        stored(&provider).await;
+        assert_eq!(waiting.await.unwrap().unwrap(), format!("{ARN}#m1"));
+    }
+    assert!(provider.status(by()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_policy_that_denies_one_context_does_not_hide_another() {
     let kms = Memory::new();
     let provider = |context, others: &[&str]| Provider::new(kms.clone(), settings(context, others));
