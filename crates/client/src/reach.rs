@@ -190,3 +190,31 @@ impl Reached {
         Address::new(&self.endpoint, file, None, plaintext)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_server_may_be_asked_unencrypted_is_remembered_for_that_server_alone() {
+        let flags = |endpoint: Option<&str>, danger_plaintext| Reach {
+            data_dir: None,
+            endpoint_url: endpoint.map(ToOwned::to_owned),
+            ca_file: None,
+            danger_plaintext,
+        };
+        let (one, other) = ("http://10.0.0.1:5670", "http://10.0.0.2:5670");
+        // As it was stored before there was such a flag.
+        let before: Reached =
+            serde_json::from_str(&format!(r#"{{"endpoint":"{one}","ca_file":null}}"#)).unwrap();
+        let refused = flags(None, false).find(Some(&before)).unwrap();
+        assert!(refused.check().is_err());
+        let accepted = flags(None, true).find(Some(&before)).unwrap();
+        let accepted: Reached =
+            serde_json::from_slice(&serde_json::to_vec(&accepted).unwrap()).unwrap();
+        for (endpoint, is_ok) in [(None, true), (Some(one), true), (Some(other), false)] {
+            let found = flags(endpoint, false).find(Some(&accepted)).unwrap();
+            assert_eq!(found.check().is_ok(), is_ok, "{endpoint:?}");
+        }
+    }
+}
