@@ -6,6 +6,8 @@ use crate::run;
 
 /// How often a process is killed.
 const KILLS: &str = "100";
+/// For how long the server is away while volumes are open: longer than it takes until they ask again.
+const AWAY_SECONDS: &str = "65";
 /// How many bytes of an image are damaged, one after the other.
 const CORRUPTIONS: &str = "1000";
 /// How many random histories of a volume are run, each with a handful of crashes.
@@ -55,8 +57,10 @@ pub fn run(soak: &Soak) -> anyhow::Result<()> {
             .args(["-m", "pytest", "-v", "clients/test_crash.py"])
             .arg("clients/test_volume_crash.py")
             .arg("clients/test_file_systems.py::test_what_was_flushed_is_there_however_often_everything_is_killed")
+            .arg("clients/test_file_systems.py::test_volumes_stay_while_the_server_is_away")
             .env("KEYWARD_BIN", server)
             .env("KEYWARD_KILLS", KILLS)
+            .env("KEYWARD_AWAY_SECONDS", AWAY_SECONDS)
             .env("PYTHONDONTWRITEBYTECODE", "1");
         run::run(&mut pytest)?;
     }
