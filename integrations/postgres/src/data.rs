@@ -137,7 +137,7 @@ impl Maker<'_> {
             gid: Some(self.user.gid),
             mode: 0o700,
         };
-        files::folder(new, user)?;
+        self.place.folder(new, user)?;
         let program = self.server.programs.join("initdb");
         let mut command = launch::command(&program, self.user, self.cgroup);
         command.arg("--pgdata").arg(new);

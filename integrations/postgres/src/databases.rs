@@ -142,18 +142,7 @@ impl Databases {
     }
 
     fn stop_unsupervised(&self, name: &Name, bounds: Bounds) -> Result<Stopped, Error> {
-        let path = self
-            .options
-            .runtime
-            .join(name.as_str())
-            .join("process.json");
-        let record = Record::read(&path)?;
-        let cgroup = record.as_ref().map(Record::cgroup).unwrap_or_default();
-        let process = record.and_then(|record| record.find());
-        let watch = self.watch();
-        let stopped = stop::end(name, process.as_ref(), &cgroup, &|| Ok(bounds), &watch)?;
-        files::remove(&path)?;
-        Ok(stopped)
+        end(&self.options.runtime, name, bounds, Arc::clone(&self.clock))
     }
 
     /// Removes what is on this machine of a server that is stopped, except for its volume: its system user, its control
@@ -175,6 +164,29 @@ impl Databases {
     fn watch(&self) -> Watch {
         Watch::new(Arc::clone(&self.clock))
     }
+}
+
+/// Ends a server, whoever supervises it, and everything that runs as its system user: for a program that takes its volume
+/// away. It waits at most as long as the bounds say together, and a moment. A supervisor that goes on starts it again.
+///
+/// `runtime` is that of [`Options`].
+///
+/// # Errors
+/// When processes do not end even though they are killed: they wait for the volume.
+pub fn end(
+    runtime: &Path,
+    name: &Name,
+    bounds: Bounds,
+    clock: Arc<dyn Clock>,
+) -> Result<Stopped, Error> {
+    let path = runtime.join(name.as_str()).join("process.json");
+    let record = Record::read(&path)?;
+    let cgroup = record.as_ref().map(Record::cgroup).unwrap_or_default();
+    let process = record.and_then(|record| record.find());
+    let watch = Watch::new(clock);
+    let stopped = stop::end(name, process.as_ref(), &cgroup, &|| Ok(bounds), &watch)?;
+    files::remove(&path)?;
+    Ok(stopped)
 }
 
 impl Drop for Databases {

@@ -74,6 +74,12 @@ pub enum Error {
         /// Where the way leads.
         path: PathBuf,
     },
+    /// Nothing is mounted where the volume was.
+    #[error("no volume is mounted at `{}`", .0.display())]
+    NotMounted(
+        /// The mount point.
+        PathBuf,
+    ),
     /// A path is too long for a Unix socket.
     #[error("the path of the socket `{0}` is too long: choose a shorter runtime directory")]
     SocketPath(

@@ -32,6 +32,7 @@ pub mod requirements;
 mod roles;
 mod server_paths;
 mod settings;
+mod shared_memory;
 mod sql;
 mod stop;
 mod supervisor;

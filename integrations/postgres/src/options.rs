@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use keyward_types::network::Network;
+
 use crate::{
     error::Error,
     installed::Version,
@@ -35,6 +37,9 @@ pub struct Options {
     pub backoff: Duration,
     /// See `backoff`.
     pub longest_backoff: Duration,
+    /// Whether each volume must be mounted: where nothing is mounted, nothing is created. Without this, a database whose
+    /// volume was unmounted a moment ago could be created anew in the mount point.
+    pub mounted: bool,
 }
 
 impl Options {
@@ -49,6 +54,7 @@ impl Options {
             upkeep: Duration::from_secs(15),
             backoff: Duration::from_secs(1),
             longest_backoff: Duration::from_secs(60),
+            mounted: true,
         }
     }
 }
@@ -110,6 +116,8 @@ pub struct Wanted {
     pub restart_epoch: u64,
     /// The host names and addresses of the server's certificate, the most usual one first: 1 to 16.
     pub names: Vec<String>,
+    /// The networks whose clients may connect; nobody if there is none.
+    pub clients: Vec<Network>,
 }
 
 impl Wanted {

@@ -20,6 +20,7 @@ use crate::{
     error::{At as _, Error},
     files::{self, Access},
     names::Name,
+    options::Options,
     user::SystemUser,
 };
 
@@ -32,14 +33,17 @@ pub(crate) struct ServerPaths {
     name: Name,
     volume: PathBuf,
     runtime: PathBuf,
+    /// Whether the volume must be mounted.
+    mounted: bool,
 }
 
 impl ServerPaths {
-    pub(crate) fn new(name: &Name, volume: &Path, runtime: &Path) -> Self {
+    pub(crate) fn new(name: &Name, volume: &Path, options: &Options) -> Self {
         Self {
             name: name.clone(),
             volume: volume.to_owned(),
-            runtime: runtime.join(name.as_str()),
+            runtime: options.runtime.join(name.as_str()),
+            mounted: options.mounted,
         }
     }
 
@@ -115,7 +119,44 @@ impl ServerPaths {
         // With what a server has left in it that was killed.
         files::remove_all(&self.socket())?;
         files::folder(&self.socket(), socket)?;
-        files::folder(&self.volume.join("log"), Access::root(0o700))
+        self.folder(&self.volume.join("log"), Access::root(0o700))
+    }
+
+    /// Makes a directory of the volume, and nothing where it is not mounted.
+    pub(crate) fn folder(&self, path: &Path, access: Access) -> Result<(), Error> {
+        self.check_mounted()?;
+        files::folder(path, access)?;
+        if !self.mounted {
+            return Ok(());
+        }
+        // It may have been unmounted meanwhile. Then what was made is empty, and of another file system.
+        let device = |path: &Path| fs::metadata(path).at("open", path).map(|found| found.dev());
+        let is_there = self
+            .check_mounted()
+            .and_then(|()| Ok(device(path)? == device(&self.volume)?));
+        match is_there {
+            Ok(true) => Ok(()),
+            _ => {
+                let _ = fs::remove_dir(path);
+                Err(Error::NotMounted(self.volume.clone()))
+            }
+        }
+    }
+
+    /// Fails if nothing is mounted where the volume is to be.
+    fn check_mounted(&self) -> Result<(), Error> {
+        if !self.mounted {
+            return Ok(());
+        }
+        let device = |path: PathBuf| {
+            fs::metadata(&path)
+                .at("open", path)
+                .map(|found| found.dev())
+        };
+        match device(self.volume.clone())? == device(self.volume.join(".."))? {
+            true => Err(Error::NotMounted(self.volume.clone())),
+            false => Ok(()),
+        }
     }
 }
 
@@ -150,7 +191,9 @@ mod tests {
         let name = Name::parse("x").unwrap();
         fs::create_dir_all(folder.join("volume")).unwrap();
         fs::create_dir_all(folder.join("run")).unwrap();
-        ServerPaths::new(&name, &folder.join("volume"), &folder.join("run"))
+        let mut options = Options::new(folder.join("state"), folder.join("run"));
+        options.mounted = false;
+        ServerPaths::new(&name, &folder.join("volume"), &options)
     }
 
     fn user() -> SystemUser {
@@ -185,6 +228,22 @@ mod tests {
         let socket = mode(&place.socket());
         assert_eq!(socket, (1_999_999_999, 1_999_999_999, 0o700));
         assert_eq!(mode(&folder.path().join("volume/log")), (0, 0, 0o700));
+    }
+
+    #[test]
+    fn nothing_is_made_where_no_volume_is_mounted() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        let mut place = place(folder.path());
+        place.mounted = true;
+        let volume = folder.path().join("volume");
+        let error = place.make(&user(), 5432).unwrap_err().to_string();
+        let expected = format!("no volume is mounted at `{}`", volume.display());
+        assert_eq!(error, expected);
+        let new = place.new_data();
+        let error = place.folder(&new, Access::root(0o700)).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(fs::read_dir(volume).unwrap().count(), 0);
     }
 
     #[test]

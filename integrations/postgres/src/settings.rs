@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use keyward_types::network::Network;
+
 use crate::{
     error::Error,
     names::SUPERVISOR,
@@ -120,17 +122,20 @@ pub(crate) fn configuration(
 }
 
 /// `pg_hba.conf`: who may connect, and how.
-pub(crate) fn access() -> String {
+pub(crate) fn access(clients: &[Network]) -> String {
+    let clients: String = clients
+        .iter()
+        .map(|network| format!("hostssl all          all          {network}  scram-sha-256\n"))
+        .collect();
     format!(
         "# Written by keyward at each start. Changes are lost.
 # Only the supervisor, which is root, over the socket.
 local   all          {SUPERVISOR}     peer map=keyward
 local   all          all          reject
-# Everybody else with TLS and a password.
+# Everybody else with TLS and a password, from these networks.
 hostssl all          {SUPERVISOR}     all  reject
 hostssl {SUPERVISOR}     all          all  reject
-hostssl all          all          all  scram-sha-256
-host    all          all          all  reject
+{clients}host    all          all          all  reject
 "
     )
 }
@@ -169,13 +174,18 @@ mod tests {
             password_epoch: 1,
             restart_epoch: 0,
             names: vec!["localhost".to_owned()],
+            clients: vec!["10.0.0.0/8", "::1"]
+                .into_iter()
+                .map(|text| Network::parse(text).unwrap())
+                .collect(),
         }
     }
 
     #[test]
     fn a_configuration_says_where_to_listen_and_no_secret() {
         let name = Name::parse("orders").unwrap();
-        let place = ServerPaths::new(&name, Path::new("/srv/v"), Path::new("/run/it's"));
+        let options = |runtime: &str| Options::new("/var/lib/x".into(), runtime.into());
+        let place = ServerPaths::new(&name, Path::new("/srv/v"), &options("/run/it's"));
         let sizes = Sizes::within(16 * GIB, 100 * GIB);
         let text = configuration(&place, &wanted(), sizes).unwrap();
         for line in [
@@ -193,7 +203,7 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
         assert!(!text.contains("SCRAM-SHA-256"), "{text}");
-        let place = ServerPaths::new(&name, Path::new("/srv/v"), Path::new("/run/a\nb"));
+        let place = ServerPaths::new(&name, Path::new("/srv/v"), &options("/run/a\nb"));
         let error = configuration(&place, &wanted(), sizes).unwrap_err();
         assert!(matches!(error, Error::Path(_)));
     }
@@ -214,7 +224,7 @@ mod tests {
 
     #[test]
     fn only_root_is_the_supervisor_and_the_network_needs_tls() {
-        let rules = access();
+        let rules = access(&wanted().clients);
         let rules: Vec<Vec<&str>> = rules
             .lines()
             .filter(|line| !line.starts_with('#'))
@@ -228,7 +238,9 @@ mod tests {
         assert_eq!(rules[2], ["hostssl", "all", "rdsadmin", "all", "reject"]);
         let passwords = rules.iter().filter(|rule| rule.contains(&"scram-sha-256"));
         assert!(passwords.clone().all(|rule| rule[0] == "hostssl"));
-        assert_eq!(passwords.count(), 1);
+        let networks: Vec<&str> = passwords.map(|rule| rule[3]).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "::1/128"]);
+        assert!(!access(&[]).contains("scram-sha-256"));
         assert_eq!(
             rules.last().unwrap(),
             &["host", "all", "all", "all", "reject"]

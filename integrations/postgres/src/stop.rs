@@ -10,7 +10,7 @@ use crate::{
     names::Name,
     options::{Bounds, Stopped},
     process::{Family, Process},
-    user,
+    shared_memory, user,
     watch::Watch,
 };
 
@@ -42,7 +42,10 @@ pub(crate) fn end(
         cgroup,
     };
     // After a shutdown this finds nobody, and after the end of a postmaster those that it has left.
-    let killed = family.kill(bounds()?.kill, watch)?;
+    let killed = family.kill(bounds()?.kill, watch);
+    // Also if some are left: what others have mapped of it, they keep.
+    shared_memory::remove(user.uid);
+    let killed = killed?;
     cgroup.remove();
     if killed > 0 {
         tracing::warn!(database = %name, killed, "processes of a database were killed");

@@ -310,6 +310,7 @@ impl Life<'_> {
             }
             self.next_upkeep = watch.millis() + millis(self.server.options().upkeep);
         }
+        self.server.admit(wanted)?;
         self.server.apply(wanted, watch)?;
         if watch.millis() >= self.next_upkeep || !self.server.is_certified_for(wanted) {
             self.server.upkeep(wanted, watch)?;

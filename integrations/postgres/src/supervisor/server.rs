@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use keyward_types::network::Network;
 use rustix::process::Signal;
 
 use super::Task;
@@ -60,11 +61,13 @@ struct Running {
     applied: Option<u32>,
     /// The names of its certificate that were looked at last.
     certified: Vec<String>,
+    /// The networks that it lets in, if that is known.
+    clients: Option<Vec<Network>>,
 }
 
 impl Server {
     pub(super) fn new(task: Task) -> Self {
-        let place = ServerPaths::new(&task.name, &task.volume, &task.options.runtime);
+        let place = ServerPaths::new(&task.name, &task.volume, &task.options);
         Self {
             task,
             place,
@@ -121,6 +124,7 @@ impl Server {
                 is_ready: false,
                 applied: None,
                 certified: Vec::new(),
+                clients: None,
             });
         } else {
             let family = Family {
@@ -223,7 +227,7 @@ impl Server {
         let configuration = settings::configuration(&self.place, wanted, sizes)?;
         for (path, text) in [
             (self.place.configuration(), configuration),
-            (self.place.access(), settings::access()),
+            (self.place.access(), settings::access(&wanted.clients)),
             (self.place.idents(), settings::idents()),
         ] {
             files::write(&path, text.as_bytes(), readable(user))?;
@@ -305,6 +309,7 @@ impl Server {
             is_ready: false,
             applied: None,
             certified: wanted.names.clone(),
+            clients: Some(wanted.clients.clone()),
         })
     }
 
@@ -346,6 +351,27 @@ impl Server {
     pub(super) fn is_certified_for(&self, wanted: &Wanted) -> bool {
         let running = self.running.as_ref();
         running.is_none_or(|running| running.certified == wanted.names)
+    }
+
+    /// Has it let in the clients that are wanted, and no others. Who is connected stays connected.
+    pub(super) fn admit(&mut self, wanted: &Wanted) -> Result<(), Error> {
+        let Some(running) = &self.running else {
+            return Ok(());
+        };
+        if running.clients.as_ref() == Some(&wanted.clients) {
+            return Ok(());
+        }
+        let Some(user) = user::find(self.name())? else {
+            return Ok(());
+        };
+        let rules = settings::access(&wanted.clients);
+        files::write(&self.place.access(), rules.as_bytes(), readable(&user))?;
+        if let Some(running) = &mut self.running {
+            let told = running.process.signal(Signal::HUP);
+            told.at("signal", "postgres")?;
+            running.clients = Some(wanted.clients.clone());
+        }
+        Ok(())
     }
 
     /// What is done from time to time while it runs.

@@ -21,7 +21,10 @@ use keyward_postgres::{
     options::{Bounds, Options, State, Status, Wanted},
     requirements,
 };
-use keyward_types::time::{Clock, Monotonic, Timestamp};
+use keyward_types::{
+    network::Network,
+    time::{Clock, Monotonic, Timestamp},
+};
 
 pub(crate) const PASSWORD: &str = "the first password";
 pub(crate) const OTHER_PASSWORD: &str = "another password";
@@ -101,6 +104,7 @@ impl World {
         let mut options = Options::new(self.path("state"), self.path("run"));
         options.buffers = Some(16 * 1024 * 1024);
         options.upkeep = Duration::from_millis(500);
+        options.mounted = false;
         options
     }
 
@@ -143,6 +147,7 @@ impl World {
             password_epoch: 1,
             restart_epoch: 0,
             names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            clients: vec![Network::parse("127.0.0.0/8").unwrap()],
         }
     }
 
