@@ -68,6 +68,9 @@ pub enum Request {
         key: Wrapped,
         /// Whether that is another data key.
         is_new: bool,
+        /// The copy as the server calls it, if both volumes are those of an agent.
+        #[serde(default)]
+        assigned: Option<String>,
     },
     /// Copy the volume, under its own id and at its generation, to the empty file that is handed over with the
     /// request: whoever may write to a directory could exchange what a path names.
@@ -345,6 +348,7 @@ mod tests {
             volume: String::new(),
             key: serde_json::from_str(r#"{"key_arn":"k","ciphertext":"","context":{}}"#).unwrap(),
             is_new: true,
+            assigned: None,
         };
         let mut line = serde_json::to_vec(&request).unwrap();
         line.push(b'\n');

@@ -9,6 +9,7 @@ mod jobs;
 mod live;
 mod notes;
 mod question;
+mod tenant;
 
 use std::{
     fs::File,
@@ -30,8 +31,11 @@ use keyward_volume::{ImageId, KeyInfo, Volume};
 use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use self::live::{FORMATTED, Mounting, program};
 use self::{live::Live, notes::Notes, question::Question};
+pub use self::{
+    live::{FORMATTED, Mounting, program},
+    tenant::Tenant,
+};
 use super::{
     control::{Asked, Listener, Request},
     image::{self, Bounds, Known, inspect},
@@ -68,6 +72,8 @@ pub struct Options {
     pub grace: Duration,
     /// Whether the volume comes back after a cut-off.
     pub returns: bool,
+    /// What uses the volume and is ended before a cut-off.
+    pub tenant: Option<Arc<dyn Tenant>>,
 }
 
 /// What happens to the process.
@@ -460,9 +466,17 @@ impl Keeper {
     /// Wipes the keys, and makes everything fail that uses the volume. Only then it says so: a full disk or a slow
     /// reader of the log must not delay it.
     fn cut_off(&mut self, reason: String) {
-        self.reserve.clear();
         if let Some(live) = self.live.take() {
+            let tenant = self.options.tenant.as_ref();
+            let tenant = tenant.map(|tenant| tenant::evict(tenant, tenant::LONGEST));
+            self.reserve.clear();
             live.cut_off(&self.place);
+            // What could not end waited for the volume, which answers now.
+            if let Some(evicted) = tenant {
+                evicted.finish();
+            }
+        } else {
+            self.reserve.clear();
         }
         tracing::error!(reason, "the volume is cut off");
         if let Some((asked, _)) = self.finishing.take() {

@@ -83,6 +83,19 @@ impl Wrapped {
         }
     }
 
+    /// A data key that somebody else has had wrapped, in base64.
+    pub const fn of(
+        ciphertext: String,
+        key_arn: String,
+        context: BTreeMap<String, String>,
+    ) -> Self {
+        Self {
+            ciphertext,
+            key_arn,
+            context,
+        }
+    }
+
     /// What the superblock has of it. The labels are those of another one.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use keyward_client::{Client, Connect, reach::Reach};
-use keyward_volume::Superblock;
+use keyward_volume::{KeyInfo, Superblock};
 
 use super::key;
 use crate::identity::Identity;
@@ -49,6 +49,27 @@ impl KeySource {
             Self::Agent(assigned) => bail!(
                 "the image is not that of {}: the encryption context in its superblock is another one",
                 assigned.volume
+            ),
+        }
+    }
+}
+
+impl KeySource {
+    /// Who unwraps the data key of a copy of the volume; with `assigned`, the copy is another volume of the same agent.
+    ///
+    /// # Errors
+    /// When the two are not of one kind.
+    pub fn of_copy(&self, assigned: Option<String>, key: &KeyInfo) -> anyhow::Result<Self> {
+        match (self, assigned) {
+            (Self::Kms(_), None) => Ok(self.clone()),
+            (Self::Agent(own), Some(volume)) => Ok(Self::Agent(Assigned {
+                volume,
+                context: key.context.clone(),
+                ..own.clone()
+            })),
+            (Self::Kms(_), Some(_)) => bail!("the volume does not belong to an agent"),
+            (Self::Agent(_), None) => bail!(
+                "the volume belongs to an agent: only its server has copies made of it (`aws rds create-db-snapshot`)"
             ),
         }
     }

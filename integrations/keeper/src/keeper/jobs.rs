@@ -48,7 +48,8 @@ impl Job {
                 volume,
                 key,
                 is_new,
-            } => self.snapshot((&to, &volume), &key, is_new),
+                assigned,
+            } => self.snapshot((&to, &volume), (&key, is_new, assigned)),
             Request::BackUp => self.back_up(asked.file.take()),
             Request::Finish | Request::CutOff | Request::Recheck | Request::Answer => {
                 Err(anyhow!("that is not for this thread"))
@@ -88,7 +89,7 @@ impl Job {
                 bail!("the volume is attached by an agent, as a file system of EFS: its data key stays as it is");
             }
             *key = new;
-            self.must_be_the_same(key).map(drop)
+            self.must_be_the_same(key, self.source.clone()).map(drop)
         })
     }
 
@@ -108,14 +109,13 @@ impl Job {
     fn snapshot(
         &self,
         (to, volume): (&std::path::Path, &str),
-        wrapped: &Wrapped,
-        is_new: bool,
+        (wrapped, is_new, assigned): (&Wrapped, bool, Option<String>),
     ) -> anyhow::Result<Value> {
         let key = wrapped.info(&self.volume.key_info().labels)?;
-        let data_key = if is_new {
-            decrypt(&self.kms()?, &key)?
-        } else {
-            self.must_be_the_same(&key)?
+        let source = self.source.of_copy(assigned, &key)?;
+        let data_key = match is_new {
+            true => decrypt(&Kms::with_resolver(source)?, &key)?,
+            false => self.must_be_the_same(&key, source)?,
         };
         let made = Copy {
             volume_id: parse_id(volume).context("the copy's id is none")?,
@@ -135,17 +135,13 @@ impl Job {
     }
 
     /// The data key, unless this process cannot unwrap it, or it is another one.
-    fn must_be_the_same(&self, key: &KeyInfo) -> anyhow::Result<SecretBytes> {
-        let data_key = decrypt(&self.kms()?, key)
+    fn must_be_the_same(&self, key: &KeyInfo, source: KeySource) -> anyhow::Result<SecretBytes> {
+        // Within a job, where nothing may panic for want of a thread.
+        let data_key = decrypt(&Kms::with_resolver(source)?, key)
             .context("the volume's process, with its own credentials, could not use it")?;
         if !self.volume.has_data_key(&data_key, &self.arena)? {
             bail!("that is not the volume's data key");
         }
         Ok(data_key)
-    }
-
-    fn kms(&self) -> anyhow::Result<Kms> {
-        // Within a job, where nothing may panic for want of a thread.
-        Kms::with_resolver(self.source.clone())
     }
 }

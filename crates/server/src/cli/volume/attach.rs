@@ -178,6 +178,7 @@ impl Options {
             recheck: self.recheck,
             grace: self.grace,
             returns: !self.no_return,
+            tenant: None,
         };
         match keeper::run(options, attached)? {
             Ended::Closed => Ok(ExitCode::SUCCESS),

@@ -76,6 +76,7 @@ impl Snapshot {
                     volume: new_id.to_string(),
                     key: wrapped.clone(),
                     is_new: self.key_id.is_some(),
+                    assigned: None,
                 };
                 if let Some(dir) = &found.process.dir {
                     // What is in the page cache belongs into the copy.
