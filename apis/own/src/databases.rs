@@ -3,7 +3,7 @@
 //! The password of a master user never comes here: an agent is given what PostgreSQL stores of it.
 
 use keyward_engine::{
-    audit::parameters::{Parameter, integer, text},
+    audit::parameters::{Parameter, boolean, integer, text},
     directory::records::{
         database::{DatabaseRecord, DatabaseReport, DatabaseState, Happened, InstalledEngine},
         storage::{VolumeRecord, Wanted},
@@ -28,6 +28,7 @@ pub const SHOWN_REPORT: &[Parameter] = &[
     integer("RestartEpoch"),
     integer("PasswordEpoch"),
     text("Message"),
+    boolean("StorageFull"),
 ];
 
 /// What an agent says of the databases that it can run.
@@ -79,6 +80,7 @@ pub struct Told {
     restart_epoch: u64,
     password_epoch: u64,
     message: Option<String>,
+    is_full: bool,
 }
 
 impl Told {
@@ -91,6 +93,7 @@ impl Told {
         let restart = told.integer("RestartEpoch").range(0, i64::MAX).optional();
         let password = told.integer("PasswordEpoch").range(0, i64::MAX).optional();
         let message = told.string("Message").length(0, 512).optional();
+        let is_full = told.boolean("StorageFull").optional().unwrap_or(false);
         Self {
             state: match state {
                 "RUNNING" => DatabaseState::Running,
@@ -102,6 +105,7 @@ impl Told {
             restart_epoch: epoch(restart).unwrap_or_default(),
             password_epoch: epoch(password).unwrap_or_default(),
             message: message.map(str::to_owned),
+            is_full,
         }
     }
 
@@ -122,6 +126,7 @@ impl Told {
             restart_epoch: self.restart_epoch.min(database.restart_epoch),
             at,
             message: self.message,
+            is_full: self.is_full,
         });
     }
 

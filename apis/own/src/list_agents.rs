@@ -174,7 +174,10 @@ impl Operation for ListAgents {
             asked_about().filter(|volume| ids.contains(&volume.agent)),
         );
         let failed = with_agent.filter_map(|volume| {
-            let failure = volume.failure()?;
+            if let Some(failure) = volume.failure() {
+                return Some(Failure::new(volume, failure.at, failure.message.as_ref()));
+            }
+            let failure = volume.database.as_ref()?.failure()?;
             Some(Failure::new(volume, failure.at, failure.message.as_ref()))
         });
         let failed = failed.take(MOST_FAILURES).collect();
@@ -223,6 +226,9 @@ impl Output<Keyward> for Agents {
                         out.string("BackupFailure", why);
                     }
                     out.natural("NumberOfFailedBackups", count(listed.failed_backups));
+                    if let Some(authority) = &agent.database_authority {
+                        out.string("DatabaseAuthority", authority);
+                    }
                     out.array("Databases", |list| {
                         for installed in &agent.databases {
                             list.object(|out| {

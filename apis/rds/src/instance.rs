@@ -85,10 +85,13 @@ impl Instance {
         match (on_agent, reported.map(|reported| reported.state)) {
             (Some(VolumeState::Failed | VolumeState::Gone), _) => "failed",
             (None, _) | (Some(VolumeState::Ready), None) => not_yet,
-            (Some(VolumeState::Ready), Some(DatabaseState::Failed)) if database.running => "failed",
-            (Some(VolumeState::Ready), Some(DatabaseState::Stopped)) if !database.running => {
-                "stopped"
+            (Some(VolumeState::Ready), Some(DatabaseState::Failed | DatabaseState::Running))
+                if database.running && reported.is_some_and(|reported| reported.is_full) =>
+            {
+                "storage-full"
             }
+            (Some(VolumeState::Ready), Some(DatabaseState::Failed)) if database.running => "failed",
+            (Some(VolumeState::Ready), Some(DatabaseState::Stopped)) if !database.running => "stopped",
             (Some(VolumeState::Ready), Some(state)) => {
                 let is_behind = reported
                     .is_some_and(|reported| reported.restart_epoch < database.restart_epoch);

@@ -29,6 +29,14 @@ use crate::{
     storage::{GIB, STORAGE_TYPES, storage_of},
 };
 
+/// The statuses in which an instance can be modified.
+const MODIFIABLE: [&str; 4] = [
+    "available",
+    "resetting-master-credentials",
+    "stopped",
+    "storage-full",
+];
+
 /// The input.
 #[derive(Debug)]
 pub struct ModifyDBInstance {
@@ -247,7 +255,7 @@ impl OnInstance for ModifyDBInstance {
 
     async fn answer(&self, found: &Instance, cx: &Cx<'_>) -> Result<Done<Described>, RdsFault> {
         let status = found.status(cx.now);
-        if !["available", "stopped", "resetting-master-credentials"].contains(&status) {
+        if !MODIFIABLE.contains(&status) {
             return Err(RdsFault::InvalidDbInstanceState(
                 "Database instance is not in available state.".to_owned(),
             ));

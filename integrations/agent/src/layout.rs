@@ -12,8 +12,12 @@
 //! nfs/                     what serves NFS remembers of its clients, and its certificate
 //! backups/copies/          the copy that a backup is made of, while it is made
 //! backups/ID.deleted       that a volume was deleted, until the last backup of it has expired
+//! postgres/                the authority that signs the certificates of databases
 //! keepers/                 the processes of attached volumes, and the newest generation of each
 //! ```
+//!
+//! The volumes of databases are mounted elsewhere, in `/run/keyward-postgres`: each database server has a system user of its
+//! own, which could not enter this directory.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -22,6 +26,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use keyward_crypto::digest::sha256;
 use keyward_types::storage::VolumeId;
 
 use crate::{
@@ -37,6 +42,9 @@ const LONGEST_MARK: u64 = 256;
 const MOST_NOTES: usize = 2 * MOST_VOLUMES;
 /// How the name of a file ends that says that a volume was deleted.
 const DELETED: &str = "deleted";
+
+/// Where everything of database servers is that has to be reached by their system users.
+const DATABASES: &str = "/run/keyward-postgres";
 
 /// Held by the agent that runs.
 const LOCK: &str = "agent.lock";
@@ -353,7 +361,45 @@ impl Layout {
 
     /// Where a volume is mounted for the agent.
     pub fn mount(&self, volume: &VolumeId) -> PathBuf {
-        self.mounts().join(volume.as_str())
+        let folder = match volume.is_of_database() {
+            true => self.database_mounts(),
+            false => self.mounts(),
+        };
+        folder.join(volume.as_str())
+    }
+
+    /// What database servers keep for all of this machine.
+    pub fn postgres(&self) -> PathBuf {
+        self.0.join("postgres")
+    }
+
+    /// The directories, each in the one before it, that everybody may enter, so that a database server can reach its volume
+    /// ([`database_mounts`](Self::database_mounts)) and what it is told ([`database_servers`](Self::database_servers)). They
+    /// do not outlast a restart of the machine. Each agent has its own.
+    pub fn database_folders(&self) -> [PathBuf; 3] {
+        let runtime = PathBuf::from(DATABASES);
+        let own = runtime.join(self.short_name());
+        [runtime, own.clone(), own.join("volumes")]
+    }
+
+    /// Where volumes of databases are mounted.
+    pub fn database_mounts(&self) -> PathBuf {
+        let [_, _, mounts] = self.database_folders();
+        mounts
+    }
+
+    /// Where database servers find what they are told, and have their sockets.
+    pub fn database_servers(&self) -> PathBuf {
+        let [_, own, _] = self.database_folders();
+        own.join("servers")
+    }
+
+    /// Another name for each state directory: paths of sockets are short.
+    fn short_name(&self) -> String {
+        let path = self.0.as_os_str().as_encoded_bytes();
+        let digest = sha256(path);
+        let digits = digest.iter().take(4).map(|byte| format!("{byte:02x}"));
+        digits.collect()
     }
 
     fn create(&self, path: &Path) -> Result<(), LayoutError> {
@@ -446,6 +492,25 @@ mod tests {
         layout.forget_deleted(&volume(1)).unwrap();
         layout.forget_deleted(&volume(1)).unwrap();
         assert_eq!(layout.deleted_volumes().unwrap(), []);
+    }
+
+    #[test]
+    fn what_database_servers_reach_is_elsewhere_and_of_this_agent_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let layout = |name: &str| Layout::open(&home.path().join(name)).unwrap();
+        let (one, other) = (layout("one"), layout("other"));
+        let id = VolumeId::parse("db-AJS3ENW7IR2DMV6HQZCLU5GPYB").unwrap();
+        assert!(one.mount(&volume(1)).starts_with(one.path()));
+        let mount = one.mount(&id);
+        assert!(mount.starts_with("/run/keyward-postgres"), "{mount:?}");
+        assert_ne!(mount, other.mount(&id));
+        assert_eq!(layout("one").mount(&id), mount);
+        // With what a server adds to it, it is short enough for a socket.
+        let socket = one
+            .database_servers()
+            .join(id.as_str())
+            .join("socket/.s.PGSQL.65535");
+        assert!(socket.as_os_str().len() < 108, "{socket:?}");
     }
 
     #[test]

@@ -18,6 +18,8 @@
 //!
 //! When backups of volumes are due, and which have expired, is decided here, too ([`backup`]).
 //!
+//! Whether a database is to run on a volume, says [`database`].
+//!
 //! What root does by these files counts only if the agent wrote them ([`authentic`]).
 //!
 //! Nothing here knows HTTP, AWS, encryption or mounting: [`steps::Machine`] is what a machine has to offer.
@@ -25,6 +27,7 @@
 
 pub mod authentic;
 pub mod backup;
+pub mod database;
 pub mod export;
 pub mod files;
 pub mod layout;

@@ -20,6 +20,8 @@ pub struct Local {
     pub generation: u64,
     /// Whether its image is encrypted, as is noted down on disk, if anything is.
     pub encrypted: bool,
+    /// How large its image is in bytes, as is noted down on disk, if it is.
+    pub size: Option<u64>,
     /// What of it runs.
     pub runs: Runs,
     /// Whether a step is being done.

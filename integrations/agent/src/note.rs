@@ -46,6 +46,9 @@ pub struct Note {
     /// That the image was put back from a backup, until it has been attached; only of an encrypted one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored: Option<Restored>,
+    /// How large the image is, in bytes, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// An image that was put back from a backup.
@@ -100,6 +103,7 @@ impl Note {
             stage: Stage::Making,
             generation,
             restored: None,
+            size: None,
         }
     }
 
@@ -125,6 +129,13 @@ impl Note {
     #[must_use]
     pub const fn restored(mut self, restored: Option<Restored>) -> Self {
         self.restored = restored;
+        self
+    }
+
+    /// The same volume, with an image of this size in bytes.
+    #[must_use]
+    pub const fn sized(mut self, size: u64) -> Self {
+        self.size = Some(size);
         self
     }
 

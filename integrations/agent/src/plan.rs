@@ -18,12 +18,16 @@ use crate::{
 pub enum Step {
     /// Make it from nothing. What an interrupted attempt has left is dropped first.
     Make,
+    /// Make it from another volume, in the same way.
+    Copy,
     /// Note down that it is made, before anybody is told.
     NoteMade,
     /// Cut off what a process has left that was killed. Whether its key may be used, nobody asks any more.
     CutOff,
     /// Attach what is there.
     Attach,
+    /// Make it larger, while it is used.
+    Grow,
     /// Take it out of use, and leave it on disk.
     Release,
     /// Take it out of use, and delete it.
@@ -35,8 +39,10 @@ impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Make => "creating the volume",
+            Self::Copy => "creating the volume from another one",
             Self::NoteMade => "the volume is created",
             Self::Attach => "attaching the volume",
+            Self::Grow => "making the volume larger",
             Self::CutOff => "cutting off what a process of the volume has left",
             Self::Release => "detaching the volume, which stays on disk",
             Self::Delete => "deleting the volume",
@@ -113,6 +119,27 @@ pub fn is_missing(wanted: &Wanted, local: &Local) -> bool {
     wanted.presence == Presence::Present && local.missing
 }
 
+/// How a volume is made that is not there.
+fn making(wanted: Option<&Wanted>) -> Option<Step> {
+    let wanted = wanted?;
+    match (&wanted.origin, wanted.at_rest) {
+        (Some(_), _) => Some(Step::Copy),
+        // There is nothing that it could be made from.
+        (None, true) => None,
+        (None, false) => Some(Step::Make),
+    }
+}
+
+fn is_at_rest(wanted: Option<&Wanted>) -> bool {
+    wanted.is_some_and(|wanted| wanted.at_rest)
+}
+
+/// Whether a volume is to be larger than it is, or nobody knows how large it is.
+fn grows(wanted: &Wanted, local: &Local) -> bool {
+    let size = wanted.size_in_bytes;
+    size.is_some_and(|size| local.size.is_none_or(|now| now < size))
+}
+
 /// The step that waits neither for the server nor for anything else: what nobody keeps must not stay readable.
 pub fn at_once(local: &Local, now: Monotonic) -> Option<Step> {
     (local.may_be_cut_off(now) && local.runs == Runs::Remains).then_some(Step::CutOff)
@@ -141,10 +168,19 @@ pub fn next(wanted: Option<&Wanted>, local: &Local, now: Monotonic) -> Option<St
         (None, _, _) => Some(Step::Release),
         (Some(Presence::Absent), None, Runs::Nothing) => None,
         (Some(Presence::Absent), _, _) => Some(Step::Delete),
-        (Some(Presence::Present), None, _) => Some(Step::Make),
+        (Some(Presence::Present), None, _) => making(wanted),
         (Some(Presence::Present), Some(Stage::Making), Runs::Mounted) => Some(Step::NoteMade),
-        (Some(Presence::Present), Some(Stage::Making), Runs::Nothing) => Some(Step::Make),
+        (Some(Presence::Present), Some(Stage::Making), Runs::Nothing) => making(wanted),
+        // What is only kept is never attached.
+        (Some(Presence::Present), Some(Stage::Made), runs) if is_at_rest(wanted) => {
+            (*runs != Runs::Nothing).then_some(Step::Release)
+        }
         (Some(Presence::Present), Some(Stage::Made), Runs::Nothing) => Some(Step::Attach),
+        (Some(Presence::Present), Some(Stage::Made), Runs::Mounted)
+            if wanted.is_some_and(|wanted| grows(wanted, local)) =>
+        {
+            Some(Step::Grow)
+        }
         (Some(Presence::Present), Some(Stage::Making | Stage::Made), _) => None,
         (Some(Presence::Present), Some(Stage::Ending), _) => None,
     }
@@ -155,7 +191,7 @@ mod tests {
     use keyward_types::storage::VolumeId;
 
     use super::*;
-    use crate::local::Failure;
+    use crate::{local::Failure, wanted::Origin};
 
     const NOW: Monotonic = Monotonic::from_millis(0);
 
@@ -190,6 +226,66 @@ mod tests {
         assert_eq!(step(present, making, Runs::Starting), None);
         assert_eq!(step(present, making, Runs::Mounted), Some(Step::NoteMade));
         assert_eq!(step(present, Some(Stage::Made), Runs::Mounted), None);
+    }
+
+    #[test]
+    fn a_snapshot_is_made_from_its_origin_and_never_attached() {
+        let volume = VolumeId::parse("snap-00000000000000001").unwrap();
+        let origin = VolumeId::parse("db-AJS3ENW7IR2DMV6HQZCLU5GPYB").unwrap();
+        let mut wanted = Wanted::plain(volume, 1, Presence::Present);
+        wanted.at_rest = true;
+        let step = |wanted: &Wanted, stage, runs| {
+            let local = Local {
+                stage,
+                generation: 1,
+                runs,
+                ..Local::default()
+            };
+            next(Some(wanted), &local, NOW)
+        };
+        assert_eq!(step(&wanted, None, Runs::Nothing), None);
+        wanted.origin = Some(Origin {
+            volume: origin,
+            reseal: false,
+        });
+        let making = Some(Stage::Making);
+        assert_eq!(step(&wanted, None, Runs::Nothing), Some(Step::Copy));
+        assert_eq!(step(&wanted, making, Runs::Nothing), Some(Step::Copy));
+        let made = Some(Stage::Made);
+        assert_eq!(step(&wanted, made, Runs::Nothing), None);
+        assert_eq!(step(&wanted, made, Runs::Mounted), Some(Step::Release));
+        // A restored instance is made in the same way, and then attached.
+        wanted.at_rest = false;
+        assert_eq!(step(&wanted, None, Runs::Nothing), Some(Step::Copy));
+        assert_eq!(step(&wanted, made, Runs::Nothing), Some(Step::Attach));
+        // What was there once is not made again.
+        wanted.made = true;
+        assert_eq!(step(&wanted, None, Runs::Nothing), None);
+    }
+
+    #[test]
+    fn a_volume_grows_while_it_is_mounted_and_never_becomes_smaller() {
+        let volume = VolumeId::parse("fs-00000000000000001").unwrap();
+        let mut wanted = Wanted::plain(volume, 1, Presence::Present);
+        wanted.size_in_bytes = Some(20);
+        for runs in runs() {
+            for (size, grows) in [
+                (None, true),
+                (Some(19), true),
+                (Some(20), false),
+                (Some(21), false),
+            ] {
+                let local = Local {
+                    stage: Some(Stage::Made),
+                    generation: 1,
+                    size,
+                    runs: runs.clone(),
+                    ..Local::default()
+                };
+                let is_grown = next(Some(&wanted), &local, NOW) == Some(Step::Grow);
+                assert_eq!(is_grown, grows && runs == Runs::Mounted, "{local:?}");
+            }
+        }
     }
 
     #[test]

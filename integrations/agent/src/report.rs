@@ -16,6 +16,8 @@ use crate::{
 pub const MOST: usize = 20;
 /// The longest message, in characters.
 const LONGEST_MESSAGE: usize = 1000;
+/// The longest message about a database, in bytes.
+const LONGEST_DATABASE_MESSAGE: usize = 512;
 /// How often the bytes in use and the generation of the image are told, at most.
 const NEWS_EVERY: Duration = Duration::from_secs(60);
 /// By how much they must have changed.
@@ -46,6 +48,9 @@ pub struct Report {
     /// The generation of the image, if it is encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_generation: Option<u64>,
+    /// How its database is; none if there is nothing to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseReport>,
 }
 
 /// What is told of a mount target.
@@ -79,6 +84,58 @@ pub struct BackupReport {
     /// Whether somebody has made the last attempt by hand, so that it counts whatever the backup policy is.
     #[serde(skip_serializing_if = "is_not")]
     pub by_hand: bool,
+}
+
+/// What is told of the database on a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DatabaseReport {
+    /// What it is.
+    pub state: DatabaseState,
+    /// The version that runs, or ran last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_version: Option<String>,
+    /// The start that it was last told to make.
+    pub restart_epoch: u64,
+    /// The password that it has.
+    pub password_epoch: u64,
+    /// What is wrong, for the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Whether its volume is full.
+    #[serde(skip_serializing_if = "is_not")]
+    pub storage_full: bool,
+}
+
+/// What a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DatabaseState {
+    /// It is being created or started, or recovers.
+    Starting,
+    /// It can be used.
+    Running,
+    /// It does not run.
+    Stopped,
+    /// It does not run as it should.
+    Failed,
+}
+
+impl DatabaseReport {
+    fn shortened(mut self) -> Self {
+        let message = self.message.map(|message| {
+            let mut short = String::new();
+            for letter in message.chars() {
+                if short.len() + letter.len_utf8() > LONGEST_DATABASE_MESSAGE {
+                    break;
+                }
+                short.push(letter);
+            }
+            short
+        });
+        self.message = message;
+        self
+    }
 }
 
 #[expect(
@@ -127,6 +184,8 @@ pub struct More<'m> {
     pub backup: Option<&'m BackupReport>,
     /// The newest generation of its image that this machine knows.
     pub image_generation: Option<u64>,
+    /// How its database is.
+    pub database: Option<&'m DatabaseReport>,
 }
 
 /// A generation that the server takes. After many restores, an image may have a larger one.
@@ -224,6 +283,11 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
                 .cloned()
                 .map(BackupReport::shortened),
             image_generation: more.image_generation.map(told_generation),
+            database: more
+                .database
+                .filter(|_| wanted.presence == Presence::Present)
+                .cloned()
+                .map(DatabaseReport::shortened),
         })
     };
     let failed = |message: &str| report(VolumeState::Failed, Some(message));
@@ -235,6 +299,9 @@ fn what(wanted: &Wanted, local: &Local, more: More<'_>) -> Option<Report> {
     }
     match (wanted.presence, local.stage, &local.runs) {
         (Presence::Absent, None, Runs::Nothing) if !local.busy => report(VolumeState::Gone, None),
+        (Presence::Present, Some(Stage::Made), Runs::Nothing) if wanted.at_rest => {
+            report(VolumeState::Ready, None)
+        }
         (Presence::Present, Some(Stage::Made), Runs::Mounted) => match &local.astray {
             Some(astray) => failed(&astray.message),
             None => report(VolumeState::Ready, None),
@@ -369,6 +436,45 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_told_of_whenever_something_about_it_changes() {
+        let present = wanted(3, Presence::Present);
+        let mut database = DatabaseReport {
+            state: DatabaseState::Starting,
+            engine_version: None,
+            restart_epoch: 1,
+            password_epoch: 2,
+            message: Some("\u{e4}".repeat(LONGEST_DATABASE_MESSAGE)),
+            storage_full: false,
+        };
+        fn more(database: &DatabaseReport) -> More<'_> {
+            More {
+                database: Some(database),
+                ..More::default()
+            }
+        }
+        let told = due(&present, (&mounted_for(3), more(&database)), None, at(0)).unwrap();
+        let message = told.database.as_ref().unwrap().message.as_ref().unwrap();
+        assert_eq!(message.len(), LONGEST_DATABASE_MESSAGE);
+        let told = Told::new(told, at(0));
+        let again = |database: &DatabaseReport| {
+            due(
+                &present,
+                (&mounted_for(3), more(database)),
+                Some(&told),
+                at(1),
+            )
+        };
+        assert_eq!(again(&database), None);
+        database.state = DatabaseState::Running;
+        (database.message, database.engine_version) = (None, Some("15.18".to_owned()));
+        let report = again(&database).unwrap();
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            r#"{"VolumeId":"fs-00000000000000001","Generation":3,"State":"READY","Database":{"State":"RUNNING","EngineVersion":"15.18","RestartEpoch":1,"PasswordEpoch":2}}"#
+        );
+    }
+
+    #[test]
     fn a_volume_that_was_there_and_is_not_any_more_is_no_new_one() {
         let mut present = wanted(3, Presence::Present);
         present.made = true;
@@ -411,6 +517,23 @@ mod tests {
         assert!(again(&present, 1 << 20, 60));
         assert!(!again(&present, 4096, 1_000));
         assert!(again(&wanted(2, Presence::Present), 0, 1));
+    }
+
+    #[test]
+    fn a_snapshot_is_ready_when_it_is_noted_down_as_made() {
+        let mut snapshot = wanted(1, Presence::Present);
+        snapshot.at_rest = true;
+        let mut local = Local {
+            runs: Runs::Nothing,
+            ..mounted()
+        };
+        let report = due(&snapshot, (&local, bytes(4096)), None, at(0)).unwrap();
+        assert_eq!((report.state, report.bytes), (VolumeState::Ready, Some(4096)));
+        local.missing = true;
+        let report = due(&snapshot, (&local, More::default()), None, at(0)).unwrap();
+        assert_eq!(report.state, VolumeState::Failed);
+        (local.missing, local.stage) = (false, Some(Stage::Making));
+        assert_eq!(due(&snapshot, (&local, More::default()), None, at(0)), None);
     }
 
     #[test]

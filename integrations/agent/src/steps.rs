@@ -34,11 +34,28 @@ pub trait Machine {
     /// When it cannot be created, or cannot be attached.
     fn make(&self, note: &Note, wanted: &Wanted) -> Result<(), Self::Error>;
 
+    /// Makes the image of a volume from that of another one, whole or not at all, and does not attach it. It answers how large
+    /// the image is in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn copy(&self, note: &Note, wanted: &Wanted) -> Result<u64, Self::Error>;
+
     /// Attaches a volume. What a killed process has left of it is taken away first.
     ///
     /// # Errors
     /// When it cannot be attached.
     fn attach(&self, note: &Note, wanted: &Wanted) -> Result<(), Self::Error>;
+
+    /// Has the image and the file system of a volume, which is attached, be at least so many bytes large. It answers how large
+    /// the image is.
+    ///
+    /// # Errors
+    /// When it cannot grow.
+    fn grow(&self, note: &Note, size: u64) -> Result<u64, Self::Error>;
+
+    /// The size in bytes of a new image.
+    fn size(&self, wanted: &Wanted) -> u64;
 
     /// Takes a volume out of use, by force if it is in use. Afterwards nothing of it is mounted and it has no process.
     ///
@@ -84,8 +101,24 @@ pub fn carry_out<M: Machine>(
                 wanted.encrypted,
                 wanted.generation,
             );
+            let note = note.sized(machine.size(wanted));
             machine.write(&note)?;
             machine.make(&note, wanted)
+        }
+        (Step::Copy, Some(wanted), note) => {
+            if let Some(before) = note {
+                machine.end(before, How::AtOnce)?;
+                machine.destroy(before)?;
+            }
+            let note = Note::begun(
+                wanted.volume.clone(),
+                machine.new_image(),
+                wanted.encrypted,
+                wanted.generation,
+            );
+            machine.write(&note)?;
+            let size = machine.copy(&note, wanted)?;
+            machine.write(&note.sized(size).at(Stage::Made))
         }
         (Step::NoteMade, _, Some(note)) => machine.write(&note.at(Stage::Made)),
         (Step::CutOff, _, Some(note)) => machine.end(note, How::AtOnce),
@@ -97,6 +130,13 @@ pub fn carry_out<M: Machine>(
                 None => Ok(()),
             }
         }
+        (Step::Grow, Some(wanted), Some(note)) => match wanted.size_in_bytes {
+            Some(size) => {
+                let size = machine.grow(note, size)?;
+                machine.write(&note.clone().sized(size))
+            }
+            None => Ok(()),
+        },
         (Step::Release, _, Some(note)) => machine.end(note, How::Cleanly),
         (Step::Delete, _, Some(note)) => {
             machine.write(&note.at(Stage::Ending))?;
@@ -106,9 +146,11 @@ pub fn carry_out<M: Machine>(
         }
         (
             Step::Make
+            | Step::Copy
             | Step::NoteMade
             | Step::CutOff
             | Step::Attach
+            | Step::Grow
             | Step::Release
             | Step::Delete,
             None | Some(_),

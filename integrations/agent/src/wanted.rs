@@ -1,6 +1,6 @@
 //! What the server wants of an agent's volumes: the answer of `PollVolumes`.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use keyward_types::storage::VolumeId;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,18 @@ pub struct Wanted {
     /// Grows when clients may have other rights than before.
     #[serde(default)]
     pub authorization_revision: u64,
+    /// How large it is to be, in bytes; none for the agent's own choice. It never becomes smaller.
+    #[serde(default)]
+    pub size_in_bytes: Option<u64>,
+    /// Whether it is only kept: a snapshot, which is never attached.
+    #[serde(default)]
+    pub at_rest: bool,
+    /// The volume that it is to be made from, as long as it is not made.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+    /// The database that is to be on it.
+    #[serde(default)]
+    pub database: Option<Database>,
     /// The ARN of the KMS key that wraps the data key.
     #[serde(default)]
     key_id: Option<String>,
@@ -74,6 +86,67 @@ pub struct Target {
     pub port: u16,
     /// The networks that may connect, such as `10.0.0.0/8`. Nobody if there is none.
     pub cidrs: Vec<String>,
+}
+
+/// The volume that another one is made from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Origin {
+    /// The volume, which is on this machine.
+    #[serde(rename = "VolumeId")]
+    pub volume: VolumeId,
+    /// Whether the copy has a data key of its own, so that every block is encrypted anew.
+    #[serde(default)]
+    pub reseal: bool,
+}
+
+/// A database server that is to be on a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Database {
+    /// Which program it is, such as `postgres`.
+    pub engine: String,
+    /// Its version. Only the first number is binding: what is installed of it runs.
+    pub engine_version: String,
+    /// Whether it is to run.
+    pub running: bool,
+    /// The address, one of this machine.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The database that is created first.
+    #[serde(default)]
+    pub database_name: Option<String>,
+    /// The master user.
+    pub master_username: String,
+    /// What the server stores of the master user's password.
+    pub password_verifier: PasswordVerifier,
+    /// The password is set when this grows.
+    pub password_epoch: u64,
+    /// The server is restarted when this grows.
+    pub restart_epoch: u64,
+    /// The host names and addresses of its certificate.
+    pub names: Vec<String>,
+    /// The networks that may connect, such as `10.0.0.0/8`. Nobody if there is none.
+    pub cidrs: Vec<String>,
+}
+
+/// What a database server stores of a password. It is not shown: passwords can be guessed by it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordVerifier(String);
+
+impl PasswordVerifier {
+    /// As it is stored.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordVerifier")
+    }
 }
 
 /// Whether a volume is to be there.
@@ -149,6 +222,10 @@ impl Wanted {
             image_generation: None,
             targets: Vec::new(),
             authorization_revision: 0,
+            size_in_bytes: None,
+            at_rest: false,
+            origin: None,
+            database: None,
             key_id: None,
             ciphertext_blob: None,
             encryption_context: BTreeMap::new(),
@@ -211,6 +288,38 @@ mod tests {
         let id = VolumeId::parse("fs-00000000000000002").unwrap();
         assert_eq!(*second, Wanted::plain(id, 3, Presence::Absent));
         assert_eq!(second.key(), None);
+    }
+
+    #[test]
+    fn a_database_is_read_and_its_verifier_is_not_shown() {
+        let database = r#""SizeInBytes":1073741824,"Database":{"Engine":"postgres","EngineVersion":"15.14",
+            "Running":true,"Address":"10.0.0.4","Port":5432,"MasterUsername":"admin",
+            "PasswordVerifier":"SCRAM-SHA-256$SECRET","PasswordEpoch":2,"RestartEpoch":1,
+            "Names":["orders.rds.localhost"],"Cidrs":["10.0.0.0/8"]},"Encrypted":false"#;
+        let answer = ANSWER.replace(r#""Encrypted":false"#, database);
+        let volumes = Volumes::parse(answer.as_bytes()).unwrap();
+        assert_eq!(volumes.all[0].database, None);
+        let second = &volumes.all[1];
+        assert_eq!(second.size_in_bytes, Some(1 << 30));
+        assert_eq!((second.at_rest, second.origin.as_ref()), (false, None));
+        let database = second.database.as_ref().unwrap();
+        assert_eq!(
+            (database.port, database.database_name.as_deref()),
+            (5432, None)
+        );
+        assert_eq!(database.password_verifier.expose(), "SCRAM-SHA-256$SECRET");
+        assert!(!format!("{volumes:?}").contains("SECRET"));
+    }
+
+    #[test]
+    fn a_snapshot_names_what_it_is_made_from() {
+        let origin = r#""AtRest":true,"Origin":{"VolumeId":"db-AJS3ENW7IR2DMV6HQZCLU5GPYB","Reseal":true},"Encrypted":false"#;
+        let answer = ANSWER.replace(r#""Encrypted":false"#, origin);
+        let volumes = Volumes::parse(answer.as_bytes()).unwrap();
+        let snapshot = &volumes.all[1];
+        assert!(snapshot.at_rest);
+        let origin = snapshot.origin.as_ref().unwrap();
+        assert!(origin.volume.is_of_database() && origin.reseal);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! This machine, as `keyward_agent` has it do steps.
 
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     fs::{self, OpenOptions},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
@@ -27,13 +28,13 @@ use keyward_agent::{
     steps::{How, Machine},
     wanted::{Wanted, WrappedKey},
 };
-use keyward_attach::requirements;
+use keyward_attach::{attachment::Attachment, error::Error, requirements};
 use keyward_client::reach::Reach;
 use keyward_copies::BucketOptions;
 use keyward_crypto::random;
 use keyward_keeper::{
     control::{Request, ask_within},
-    image::{new_id, parse_id},
+    image::{inspect, new_id, parse_id},
     keeper::program,
     state::{Found, Process, States},
 };
@@ -42,10 +43,15 @@ use keyward_types::storage::VolumeId;
 use keyward_volume::layout::{Layout as ImageLayout, SUPERBLOCK_BYTES};
 use serde::{Deserialize, Serialize};
 
-use crate::{local::LocalMounts, look::place, plain::Plain};
+use crate::{databases::Databases, local::LocalMounts, look::place, plain::Plain};
 
 /// The longest line that a volume's process says.
 const MAX_LINE: u64 = 64 * 1024;
+
+/// How long a volume's process may take to make its image larger.
+const GROWTH: Duration = Duration::from_secs(120);
+/// Bytes of a block.
+const BLOCK: u64 = 4096;
 
 /// Where the words begin with which a volume that is in use stays as it is.
 const UNCHANGED: &str = ": nothing was changed";
@@ -56,11 +62,13 @@ pub struct Host {
     /// Where everything is.
     pub layout: Layout,
     /// What authenticates the agent's own files.
-    notes: Arc<NoteKey>,
+    pub(crate) notes: Arc<NoteKey>,
     /// Where the processes of volumes are found.
     pub states: States,
     /// Where volumes are mounted besides.
     pub local: LocalMounts,
+    /// The database servers on volumes.
+    pub databases: Arc<Databases>,
     /// How volumes are kept.
     pub keeping: Keeping,
     /// Whether the agent is to end, so that nothing that takes long goes on.
@@ -133,6 +141,7 @@ impl Host {
         let notes = Arc::new(notes);
         Self {
             local: LocalMounts::new(layout.clone(), Arc::clone(&notes), states.clone()),
+            databases: Arc::new(Databases::open(&layout)),
             layout,
             notes,
             states,
@@ -171,8 +180,10 @@ impl Host {
     /// # Errors
     /// When it cannot be seen what there is.
     pub fn cut_off_remains(&self) -> anyhow::Result<()> {
+        let mut mounted = BTreeSet::new();
         for note in self.processes()? {
             if self.process(&note)?.is_none_or(|found| found.lives) {
+                mounted.insert(note.volume);
                 continue;
             }
             tracing::info!(volume = %note.volume, "cutting off what a process of the volume has left");
@@ -181,7 +192,26 @@ impl Host {
                 tracing::error!(volume = %note.volume, error, "not all of it is taken away");
             }
         }
+        // A database server keeps what it has read in its own memory.
+        for volume in self.databases.known() {
+            let runs = mounted.contains(&volume) || self.is_mounted_plainly(&volume);
+            if !runs && let Err(error) = self.databases.kill(&volume) {
+                let error = format!("{error:#}");
+                tracing::error!(%volume, error, "a database is left without its volume");
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a volume without encryption is mounted, as its note says.
+    fn is_mounted_plainly(&self, volume: &VolumeId) -> bool {
+        let noted = self.noted().unwrap_or_default().into_iter();
+        let mut notes = noted.filter(|noted| noted.volume == *volume);
+        let note = notes.next().and_then(|noted| noted.note.ok());
+        note.filter(|note| !note.encrypted).is_some_and(|note| {
+            self.with_plain(&note, |plain| plain.look())
+                .is_ok_and(|(_, is_mounted)| is_mounted)
+        })
     }
 
     /// The agent is to end.
@@ -235,6 +265,7 @@ impl Host {
     /// # Errors
     /// When somebody does: then it stays as it is.
     pub fn detach(&self, note: &Note) -> anyhow::Result<()> {
+        self.databases.stop(&note.volume)?;
         if !note.encrypted {
             return self.with_plain(note, |plain| match plain.look()? {
                 (false, _) => Ok(()),
@@ -264,7 +295,7 @@ impl Host {
     }
 
     /// The process of a volume, or what one has left.
-    fn process(&self, note: &Note) -> anyhow::Result<Option<Found>> {
+    pub(crate) fn process(&self, note: &Note) -> anyhow::Result<Option<Found>> {
         let id = parse_id(&note.image).context("the note names no image")?;
         self.states.find(id)
     }
@@ -395,6 +426,28 @@ impl Host {
         Ok(self.states.known(id)?.is_none())
     }
 
+    /// Detaches a volume that cannot grow while it is mounted. It is attached again by the next step.
+    fn detach_to_grow(&self, note: &Note) -> anyhow::Result<()> {
+        tracing::warn!(volume = %note.volume, "a mounted file system can only grow with the capability CAP_SYS_RESOURCE, which the agent does not have: the volume is detached for a moment");
+        self.detach(note)
+            .context("the volume cannot grow while it is mounted")
+    }
+
+    /// Cuts a volume off, whoever uses it, and takes away what is left of it.
+    fn cut_off(&self, note: &Note) -> anyhow::Result<()> {
+        if !note.encrypted {
+            return self.with_plain(note, |plain| plain.cut_off());
+        }
+        match self.process(note)? {
+            // With what it says of a loop device, which is the other directory's.
+            Some(found) if self.is_copied(note, &found)? => {
+                gone(fs::remove_dir_all(found.folder.path()))
+            }
+            Some(found) => self.run_detach(&found, true),
+            None => Ok(()),
+        }
+    }
+
     fn mount_point(&self, volume: &VolumeId) -> anyhow::Result<PathBuf> {
         let dir = self.layout.mount(volume);
         match fs::create_dir(&dir) {
@@ -458,9 +511,9 @@ impl Machine for Host {
         Self::check(note)?;
         self.mount_point(&note.volume)?;
         if note.encrypted {
-            return self.start(note, wanted, Some(self.keeping.size));
+            return self.start(note, wanted, Some(self.size(wanted)));
         }
-        self.with_plain(note, |plain| plain.make(self.keeping.size))
+        self.with_plain(note, |plain| plain.make(self.size(wanted)))
     }
 
     fn attach(&self, note: &Note, wanted: &Wanted) -> anyhow::Result<()> {
@@ -485,6 +538,47 @@ impl Machine for Host {
         self.with_plain(note, |plain| plain.attach())
     }
 
+    fn size(&self, wanted: &Wanted) -> u64 {
+        wanted.size_in_bytes.unwrap_or(self.keeping.size)
+    }
+
+    fn copy(&self, note: &Note, wanted: &Wanted) -> anyhow::Result<u64> {
+        Self::check(note)?;
+        self.copy_of(note, wanted)
+    }
+
+    fn grow(&self, note: &Note, size: u64) -> anyhow::Result<u64> {
+        if !note.encrypted {
+            let grown = self.with_plain(note, |plain| plain.grow(size));
+            return match grown {
+                Err(error) if cannot_grow_mounted(&error) => {
+                    self.detach_to_grow(note)?;
+                    self.with_plain(note, |plain| plain.grow_unmounted(size))
+                }
+                grown => grown,
+            };
+        }
+        let found = self.process(note)?.filter(|found| found.lives);
+        let found = found.context("the volume is not attached")?;
+        let now = inspect(&found.process.image)?.blocks * BLOCK;
+        if now < size {
+            ask_within(&found.folder, &Request::Grow { size }, GROWTH)?
+                .context("the volume's process has not made the image larger in time")?;
+        }
+        let attachment = Attachment::find(&found.folder.place()?)?;
+        let attachment = attachment.context("the volume has no loop device any more")?;
+        match attachment.grow() {
+            // The next attaching does what is left.
+            Err(Error::CannotGrowMounted { .. }) => self.detach_to_grow(note)?,
+            grown => {
+                grown.context("the volume is larger, but the file system on it is not yet")?;
+                ask_within(&found.folder, &Request::Grown, GROWTH)?
+                    .context("the volume's process does not answer")?;
+            }
+        }
+        Ok(now.max(size))
+    }
+
     fn end(&self, note: &Note, how: How) -> anyhow::Result<()> {
         let cleanly = how == How::Cleanly || self.is_moved(note)?;
         if cleanly {
@@ -498,23 +592,17 @@ impl Machine for Host {
                 }
             }
         }
-        if !note.encrypted {
-            return self.with_plain(note, |plain| plain.cut_off());
-        }
-        match self.process(note)? {
-            // With what it says of a loop device, which is the other directory's.
-            Some(found) if self.is_copied(note, &found)? => {
-                gone(fs::remove_dir_all(found.folder.path()))
-            }
-            Some(found) => self.run_detach(&found, true),
-            None => Ok(()),
-        }
+        self.databases.quit(&note.volume);
+        let ended = self.cut_off(note);
+        // What waited for the volume does not any more.
+        ended.and(self.databases.kill(&note.volume))
     }
 
     fn destroy(&self, note: &Note) -> anyhow::Result<()> {
         let image = self.layout.image(&note.volume);
         let removed = wipe(&image, note.encrypted).and_then(|()| remove(&image));
         removed.with_context(|| format!("cannot remove {}", image.display()))?;
+        self.databases.forget(&note.volume)?;
         match fs::remove_dir(self.layout.mount(&note.volume)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).context("the mount point cannot be removed");
@@ -527,6 +615,12 @@ impl Machine for Host {
         let id = parse_id(&note.image).context("the note names no image")?;
         self.states.forget_volume(id)
     }
+}
+
+/// Whether a file system is mounted and would have to be unmounted to grow.
+fn cannot_grow_mounted(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<Error>();
+    matches!(error, Some(Error::CannotGrowMounted { .. }))
 }
 
 /// A number for a note about an image that was put back, other than that of any before.

@@ -22,7 +22,7 @@ use keyward_keeper::{
 use keyward_types::storage::VolumeId;
 use keyward_volume::{Create, KeyInfo, SystemNonces, create};
 
-use crate::host::Assignment;
+use crate::{databases, host::Assignment};
 
 /// The longest assignment: a wrapped data key with its context.
 const MAX_ASSIGNMENT: u64 = 64 * 1024;
@@ -99,6 +99,11 @@ pub fn run(
         );
     }
     let dir = Some(options.layout.mount(&options.volume));
+    let tenant = databases::tenant(&options.layout, &options.volume);
+    if let Some(tenant) = &tenant {
+        // Nothing of it can be there yet that has its volume.
+        tenant.kill()?;
+    }
     let options = keeper::Options {
         image: path,
         mounting: Mounting {
@@ -120,6 +125,7 @@ pub fn run(
         recheck: options.recheck,
         grace: options.grace,
         returns: true,
+        tenant,
     };
     keeper::run(options, attached)
 }

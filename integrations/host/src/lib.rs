@@ -5,7 +5,8 @@
 //! connected with them: [`talk`] asks and tells the server, [`host`] is the machine, [`look`] sees what there is, and
 //! [`exports`] serves volumes over NFS, for [`clients`] that the server lets in, and
 //! [`run`] goes on until the agent is stopped. Each encrypted volume has a process of its own ([`keep`]), which
-//! outlives the agent; an unencrypted one needs none ([`plain`]). [`backups`] are made and put back. `keyward mount` speaks
+//! outlives the agent; an unencrypted one needs none ([`plain`]). Database servers run on volumes ([`databases`]).
+//! [`backups`] are made and put back. `keyward mount` speaks
 //! with the agent through [`door`].
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,8 @@ pub mod adopt;
 pub mod backups;
 mod beats;
 pub mod clients;
+pub mod copy;
+pub mod databases;
 pub mod door;
 pub mod exports;
 pub mod host;

@@ -28,6 +28,8 @@ pub struct Seen {
     pub bytes: Option<u64>,
     /// The newest generation of its image that this machine knows, if it is encrypted.
     pub generation: Option<u64>,
+    /// The bytes that are free, if it is mounted.
+    pub free: Option<u64>,
     /// Another one each time that it is mounted anew.
     pub epoch: String,
 }
@@ -57,7 +59,14 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
                 Runs::Mounted => astray(layout, states, &note),
                 _ => None,
             };
-            let bytes = (runs == Runs::Mounted).then(|| bytes_in_use(layout, &note));
+            let space = (runs == Runs::Mounted)
+                .then(|| space(layout, &note))
+                .flatten();
+            // Of what is only kept, the image itself is what is in use.
+            let at_rest = (runs == Runs::Nothing && note.stage == Stage::Made)
+                .then(|| fs::symlink_metadata(layout.image(&note.volume)).ok())
+                .flatten();
+            let at_rest = at_rest.map(|found| found.blocks().saturating_mul(512));
             let missing = runs == Runs::Nothing
                 && note.stage == Stage::Made
                 && is_missing(&layout.image(&note.volume));
@@ -66,12 +75,14 @@ pub fn look(layout: &Layout, states: &States, noted: Noted) -> Seen {
                     stage: Some(note.stage),
                     generation: note.generation,
                     encrypted: note.encrypted,
+                    size: note.size,
                     runs,
                     missing,
                     astray,
                     ..Local::default()
                 },
-                bytes: bytes.flatten(),
+                bytes: space.map(|(used, _)| used).or(at_rest),
+                free: space.map(|(_, free)| free),
                 generation: generation(states, &note),
                 epoch,
                 note: Some(note),
@@ -95,9 +106,8 @@ pub fn look_at_process(layout: &Layout, states: &States, note: Note, why: String
             ..Local::default()
         },
         note: Some(note),
-        bytes: None,
-        generation: None,
         epoch,
+        ..Seen::default()
     }
 }
 
@@ -250,9 +260,10 @@ pub fn place(layout: &Layout, note: &Note) -> std::path::PathBuf {
     layout.keepers().join(format!("{}.place", note.image))
 }
 
-/// What `df` shows as used.
-fn bytes_in_use(layout: &Layout, note: &Note) -> Option<u64> {
+/// What `df` shows as used, and as available.
+fn space(layout: &Layout, note: &Note) -> Option<(u64, u64)> {
     let found = rustix::fs::statvfs(layout.mount(&note.volume)).ok()?;
     let blocks = found.f_blocks.saturating_sub(found.f_bfree);
-    Some(blocks.saturating_mul(found.f_frsize))
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Some((bytes(blocks), bytes(found.f_bavail)))
 }

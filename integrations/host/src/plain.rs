@@ -82,6 +82,51 @@ impl Plain<'_> {
         Ok(mounted?)
     }
 
+    /// Has the image and the file system, which is mounted, be at least so many bytes large, and answers how large the image is.
+    ///
+    /// # Errors
+    /// When it is not mounted, or cannot grow.
+    pub fn grow(&self, size: u64) -> anyhow::Result<u64> {
+        let attachment = Attachment::find(&self.open()?)?;
+        let attachment = attachment.context("the volume is not attached")?;
+        let image = OpenOptions::new().write(true).open(self.image)?;
+        let size = size.max(image.metadata()?.len());
+        image.set_len(size)?;
+        image.sync_all()?;
+        attachment.grow()?;
+        Ok(size)
+    }
+
+    /// The same, while it is not attached.
+    ///
+    /// # Errors
+    /// When it is attached, or cannot grow.
+    pub fn grow_unmounted(&self, size: u64) -> anyhow::Result<u64> {
+        let place = self.open()?;
+        let image = OpenOptions::new().write(true).open(self.image)?;
+        let size = size.max(image.metadata()?.len());
+        image.set_len(size)?;
+        image.sync_all()?;
+        let grown = Attachment::bind(&place)?.grow();
+        detach(&place)?;
+        Ok(grown.map(|_| size)?)
+    }
+
+    /// Copies the image, which is not attached, to a new file.
+    ///
+    /// # Errors
+    /// When it is attached, the disk fails or has no room, or it may not go on.
+    pub fn copy_unmounted(&self, copy: &File, goes_on: &dyn Fn() -> bool) -> anyhow::Result<()> {
+        if self.look()?.0 {
+            bail!("the volume is attached");
+        }
+        let image = File::open(self.image)?;
+        match ioctl_ficlone(copy, &image) {
+            Ok(()) => Ok(()),
+            Err(_) => Ok(copy_data(&image, copy, goes_on)?),
+        }
+    }
+
     /// Unmounts it, and says so if it is in use.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod asked;
 mod backups;
+mod databases;
 mod memory;
 mod places;
 mod poll;
@@ -179,7 +180,9 @@ impl Agent {
         let door = tokio::spawn(door::serve(listener, move |asked| {
             events.try_send(Event::Asked(asked)).is_ok()
         }));
-        let polls = tokio::spawn(poll::poll(self.server.clone(), self.events.clone()));
+        let databases = Arc::clone(&self.host.databases);
+        let polls = poll::poll(self.server.clone(), databases, self.events.clone());
+        let polls = tokio::spawn(polls);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut ready = Some(ready);
@@ -346,6 +349,8 @@ impl Agent {
             let local = memory.complete(seen.local.clone(), now);
             if let Some(step) = plan::at_once(&local, now) {
                 self.begin(step, &volume, (None, seen));
+            } else {
+                self.end_database(&volume, &local);
             }
         }
         let Some(wanted) = self.wanted.clone() else {
@@ -363,6 +368,7 @@ impl Agent {
             let memory = self.memory.entry(volume.clone()).or_default();
             let local = memory.complete(seen.local.clone(), now);
             let wanted = wanted.get(&volume);
+            let database = databases::follow(&self.host, wanted, (&local, seen.free));
             if let Some(wanted) = wanted {
                 let backup = self.backups.report(&self.host, wanted, time);
                 let more = More {
@@ -370,6 +376,7 @@ impl Agent {
                     targets: memory.targets.as_deref(),
                     backup: backup.as_ref(),
                     image_generation: seen.generation,
+                    database: database.as_ref(),
                 };
                 reports.extend(due(wanted, (&local, more), memory.last(), now));
             }
@@ -396,7 +403,18 @@ impl Agent {
             if busy.count() >= STEPS {
                 continue;
             }
+            // What another one is made from stays as it is. What must not stay readable is cut off above all the same.
+            if self
+                .memory
+                .values()
+                .any(|memory| memory.copies_from(&volume))
+            {
+                continue;
+            }
             if let Some(step) = plan::next(wanted, &local, now) {
+                if step == Step::Copy && !self.may_copy(wanted) {
+                    continue;
+                }
                 self.begin(step, &volume, (wanted.cloned(), seen));
             }
         }
@@ -406,11 +424,24 @@ impl Agent {
         self.tell(reports);
     }
 
+    /// Whether nothing is being done with the volume from which another one is to be made.
+    fn may_copy(&self, wanted: Option<&Wanted>) -> bool {
+        let origin = wanted.and_then(|wanted| wanted.origin.as_ref());
+        let memory = origin.and_then(|origin| self.memory.get(&origin.volume));
+        memory.is_none_or(|memory| !memory.is_busy())
+    }
+
     /// Has a step done.
     fn begin(&mut self, step: Step, volume: &VolumeId, (wanted, seen): (Option<Wanted>, Seen)) {
         tracing::info!(%volume, "{step}");
         let memory = self.memory.entry(volume.clone()).or_default();
-        memory.begun(step.to_string(), Some(self.clock.monotonic()));
+        // How long a copy takes depends on how large the volume is.
+        let watched = (step != Step::Copy).then(|| self.clock.monotonic());
+        memory.begun(step.to_string(), watched);
+        if step == Step::Copy {
+            let origin = wanted.as_ref().and_then(|wanted| wanted.origin.as_ref());
+            memory.copies(origin.map(|origin| origin.volume.clone()));
+        }
         let (host, events) = (Arc::clone(&self.host), self.events.clone());
         let exports = self.exports.clone();
         let volume = volume.clone();

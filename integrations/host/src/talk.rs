@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 
 use keyward_keeper::identity::Identity;
 
+use crate::databases::{ENGINE, Offer};
+
 /// How long an answer may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a question waits for news.
@@ -56,12 +58,14 @@ impl Server {
         *self.place_failure.lock() = failure.map(shortened);
     }
 
-    /// What is wanted. With what is known, it waits until something else is.
+    /// What is wanted. With what is known, it waits until something else is. The server is told which databases can run here.
     ///
     /// # Errors
     /// When the server refuses or does not answer.
-    pub async fn poll(&self, known: Option<&str>) -> Result<Volumes, Failure> {
-        let mut input = json!({ "BacksUp": self.backs_up });
+    pub async fn poll(&self, known: Option<&str>, offer: &Offer) -> Result<Volumes, Failure> {
+        let engine = |version| json!({ "Engine": ENGINE, "EngineVersion": version });
+        let engines: Vec<Value> = offer.versions.iter().map(engine).collect();
+        let mut input = json!({ "BacksUp": self.backs_up, "Databases": engines, "Copies": true });
         let failure = self.place_failure.lock().clone();
         let mut add = |name: &str, value: Value| {
             if let Some(members) = input.as_object_mut() {
@@ -70,6 +74,9 @@ impl Server {
         };
         if let Some(failure) = failure {
             add("BackupFailure", failure.into());
+        }
+        if let Some(authority) = &offer.authority {
+            add("DatabaseAuthority", authority.as_str().into());
         }
         let timeout = match known {
             Some(known) => {

@@ -4,6 +4,8 @@ mod adopt;
 mod assign;
 mod backups;
 mod beside;
+mod certificates;
+mod copy;
 mod keep;
 mod list;
 pub mod place;
@@ -42,6 +44,7 @@ pub enum Agent {
     Register(register::Register),
     Token(Token),
     List(list::List),
+    Certificates(certificates::Certificates),
     Remove(Remove),
     Assign(assign::Assign),
     Adopt(adopt::Adopt),
@@ -52,6 +55,8 @@ pub enum Agent {
     Beside(beside::Beside),
     #[command(hide = true)]
     Keep(keep::Keep),
+    #[command(hide = true)]
+    Copy(copy::Copy),
 }
 
 // Where an agent keeps everything.
@@ -119,10 +124,12 @@ impl Agent {
         match self {
             Self::Beside(beside) => beside.run()?,
             Self::Keep(keep) => return keep.run(),
+            Self::Copy(copy) => copy.run()?,
             Self::Run(run) => run.run()?,
             Self::Register(register) => register.run()?,
             Self::Token(token) => token.run()?,
             Self::List(list) => list.run()?,
+            Self::Certificates(certificates) => certificates.run()?,
             Self::Remove(remove) => remove.run()?,
             Self::Assign(assign) => assign.run()?,
             Self::Adopt(adopt) => adopt.run()?,

@@ -81,6 +81,7 @@ impl Simulated {
         Local {
             generation: note.as_ref().map_or(0, |note| note.generation),
             encrypted: note.as_ref().is_some_and(|note| note.encrypted),
+            size: note.as_ref().and_then(|note| note.size),
             stage: note.map(|note| note.stage),
             runs: runs.map_or(Runs::Nothing, |(_, runs)| runs),
             ..Local::default()
@@ -140,6 +141,15 @@ impl Machine for Simulated {
         format!("{:032x}", self.names.get())
     }
 
+    fn grow(&self, _note: &Note, size: u64) -> Result<u64, Stopped> {
+        self.operation(|| Ok(()))?;
+        Ok(size)
+    }
+
+    fn size(&self, _wanted: &Wanted) -> u64 {
+        1 << 30
+    }
+
     fn write(&self, note: &Note) -> Result<(), Stopped> {
         self.operation(|| {
             let mut notes = self.notes.borrow_mut();
@@ -178,6 +188,24 @@ impl Machine for Simulated {
             Ok(())
         })?;
         self.operation(|| self.run(note))
+    }
+
+    fn copy(&self, note: &Note, _wanted: &Wanted) -> Result<u64, Stopped> {
+        self.operation(|| {
+            let mut images = self.images.borrow_mut();
+            assert!(
+                !images.contains_key(&note.volume),
+                "an image is overwritten"
+            );
+            let image = Image {
+                name: note.image.clone(),
+                formatted: true,
+                data: None,
+            };
+            images.insert(note.volume.clone(), image);
+            Ok(())
+        })?;
+        Ok(1 << 30)
     }
 
     fn attach(&self, note: &Note, _wanted: &Wanted) -> Result<(), Stopped> {

@@ -12,7 +12,7 @@ use keyward_agent::{
     report::{Report, TargetReport, Told},
     silence::Silence,
 };
-use keyward_types::time::Monotonic;
+use keyward_types::{storage::VolumeId, time::Monotonic};
 
 /// How often the places of a volume on this machine are looked after, in milliseconds.
 const LOOK_AFTER: u64 = 1_000;
@@ -39,9 +39,19 @@ pub struct Memory {
     pub heard: Arc<AtomicU64>,
     /// Its places on this machine.
     places: Places,
+    /// The volume that it is being made from.
+    origin: Option<VolumeId>,
+    /// Held by who ends its database server.
+    database: Arc<()>,
 }
 
 impl Memory {
+    /// What whoever ends its database server holds until that is done; none if somebody does.
+    pub fn ends_database(&self) -> Option<Arc<()>> {
+        let is_free = Arc::strong_count(&self.database) == 1;
+        is_free.then(|| Arc::clone(&self.database))
+    }
+
     /// A step is begun, which the operator is told in these words; at this time, if it is watched.
     pub fn begun(&mut self, what: String, watched: Option<Monotonic>) {
         self.busy = Some((what, watched));
@@ -53,15 +63,25 @@ impl Memory {
         since.is_some_and(|since| now.millis_since(since) >= STUCK)
     }
 
+    /// It is being made from this volume.
+    pub fn copies(&mut self, origin: Option<VolumeId>) {
+        self.origin = origin;
+    }
+
+    /// Whether it is being made from this volume.
+    pub fn copies_from(&self, volume: &VolumeId) -> bool {
+        self.origin.as_ref() == Some(volume)
+    }
+
     /// It is done.
     pub fn succeeded(&mut self) {
-        (self.busy, self.failure) = (None, None);
+        (self.busy, self.failure, self.origin) = (None, None, None);
     }
 
     /// It has failed.
     pub fn failed(&mut self, why: String, now: Monotonic) {
         let failure = Failure::after(self.failure.as_ref(), why, now);
-        (self.busy, self.failure) = (None, Some(failure));
+        (self.busy, self.failure, self.origin) = (None, Some(failure), None);
     }
 
     /// What has failed may be tried again at once.

@@ -1,27 +1,41 @@
 //! The question what is wanted, which waits at the server.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use keyward_agent::yields::Yields;
 use keyward_client::{answer::Failure, clock::SystemClock};
-use keyward_types::time::Clock as _;
-use tokio::sync::mpsc::Sender;
+use keyward_types::time::{Clock as _, Monotonic};
+use tokio::{sync::mpsc::Sender, task::spawn_blocking};
 
 use super::Event;
-use crate::talk::{Server, is_overtaken, is_removed};
+use crate::{
+    databases::{Databases, Offer},
+    talk::{Server, is_overtaken, is_removed},
+};
 
 /// How long is waited after a question that has not been answered; twice as long after each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How long is waited at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// How often it is looked which database servers are installed, in milliseconds.
+const LOOK: u64 = 60_000;
 
 /// Asks the server again and again, and waits there for news.
-pub async fn poll(server: Server, events: Sender<Event>) {
+pub async fn poll(server: Server, databases: Arc<Databases>, events: Sender<Event>) {
     let (mut known, mut wait): (Option<String>, _) = (None, FIRST_WAIT);
     let mut unanswered: u32 = 0;
     let (clock, mut yields) = (SystemClock::new(), Yields::default());
+    let (mut offer, mut offered): (Offer, Option<Monotonic>) = (Offer::default(), None);
     loop {
-        let answer = server.poll(known.as_deref()).await;
+        let now = clock.monotonic();
+        if offered.is_none_or(|at| now.millis_since(at) >= LOOK) {
+            let databases = Arc::clone(&databases);
+            offer = spawn_blocking(move || databases.offer())
+                .await
+                .unwrap_or(offer);
+            offered = Some(now);
+        }
+        let answer = server.poll(known.as_deref(), &offer).await;
         let then = match &answer {
             Ok(volumes) => {
                 known = Some(volumes.known.clone());

@@ -103,6 +103,9 @@ pub struct DatabaseReport {
     /// What went wrong, for the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Whether its volume is full.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_full: bool,
 }
 
 /// The state of a database on its agent.
@@ -154,6 +157,12 @@ pub enum Happened {
 }
 
 impl DatabaseRecord {
+    /// What its agent last said that is wrong with it, if it is to run.
+    pub fn failure(&self) -> Option<&DatabaseReport> {
+        let reported = self.reported.as_ref().filter(|_| self.running);
+        reported.filter(|reported| reported.state == DatabaseState::Failed || reported.is_full)
+    }
+
     /// Keeps that something happened.
     pub fn happened(&mut self, at: Timestamp, what: Happened) {
         let over = (self.events.len() + 1).saturating_sub(MOST_EVENTS);
@@ -238,6 +247,7 @@ mod tests {
             restart_epoch,
             at: Timestamp::from_seconds(1),
             message: None,
+            is_full: false,
         };
         for told in [
             report(DatabaseState::Starting, 1, 0),

@@ -18,6 +18,7 @@ Columns:
   CONNECTED  yes: it has asked the server for news within the last minute, and has not ended since
              no: it has ended, or cannot reach the server
              never: it has registered, and has never called; it is given no volumes until it does
+  DATABASES  the versions of PostgreSQL that its databases can have; no: none is installed there
   BACKUPS    yes: the agent has a place for backups (--backup-to); no: it has none
              failed: so many of its file systems could not be backed up the last time
              unusable: the place cannot be read
@@ -53,20 +54,22 @@ impl List {
             list.map(Vec::as_slice).unwrap_or_default()
         };
         say!(
-            "{:<25}{:<30}{:<9}{:<11}BACKUPS",
+            "{:<25}{:<30}{:<9}{:<11}{:<11}BACKUPS",
             "AGENT",
             "NAME",
             "VOLUMES",
-            "CONNECTED"
+            "CONNECTED",
+            "DATABASES"
         )?;
         for agent in list("Agents") {
             let volumes = agent.get("NumberOfVolumes").and_then(Value::as_u64);
             say!(
-                "{:<25}{:<30}{:<9}{:<11}{}",
+                "{:<25}{:<30}{:<9}{:<11}{:<11}{}",
                 member(agent, "AgentId"),
                 member(agent, "AgentName"),
                 volumes.unwrap_or_default(),
                 connected(agent),
+                databases(agent),
                 backups(agent),
             )?;
         }
@@ -162,6 +165,20 @@ fn connected(agent: &Value) -> &'static str {
         None => "never",
         Some(_) if is => "yes",
         Some(_) => "no",
+    }
+}
+
+/// The versions of the databases that an agent can run.
+fn databases(agent: &Value) -> String {
+    let list = agent.get("Databases").and_then(Value::as_array);
+    let list = list.map(Vec::as_slice).unwrap_or_default();
+    let versions: Vec<&str> = list
+        .iter()
+        .map(|one| member(one, "EngineVersion"))
+        .collect();
+    match versions.is_empty() {
+        true => "no".to_owned(),
+        false => versions.join(","),
     }
 }
 
