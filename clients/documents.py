@@ -44,7 +44,7 @@ def environment(**more):
     return {**clean_environment(), "PATH": path, "AWS_PAGER": "", **more}
 
 
-def shell(script, places, folder, **more):
+def shell(script, places, folder, patience=60, **more):
     """Runs a script in a folder, with other places for the documented ones."""
     for documented, place in places.items():
         script = script.replace(documented, str(place))
@@ -54,5 +54,5 @@ def shell(script, places, folder, **more):
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience,
     )

@@ -201,7 +201,7 @@ def test_an_agent_that_has_a_place_for_backups_is_told_what_to_back_up(own_serve
         assert storage.call("ReportVolumes", Volumes=[volume]) == (200, {"Stale": []})
 
     def listed():
-        return {line.split()[0]: line.split()[4:] for line in keyward(server, "list").splitlines() if line}
+        return {line.split()[0]: line.split()[5:] for line in keyward(server, "list").splitlines() if line}
 
     assert told()[0]["BackUp"] is True
     assert efs.describe_backup_policy(FileSystemId=made)["BackupPolicy"] == ENABLED

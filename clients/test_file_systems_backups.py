@@ -339,7 +339,7 @@ def test_what_is_cut_off_is_not_backed_up_and_the_server_hears_of_it(own_server,
     available(efs, file_system)
     place.rename(place.with_name("away"))
     efs.put_backup_policy(FileSystemId=file_system, BackupPolicy=ENABLED)
-    eventually(lambda: keyward(own_server, "list").splitlines()[1].split()[4:] == ["1", "failed"], seconds=60)
+    eventually(lambda: keyward(own_server, "list").splitlines()[1].split()[5:] == ["1", "failed"], seconds=60)
     assert "cannot be backed up, and it is tried again later" in storage.log()
     kms.disable_key(KeyId=arn)
     eventually(lambda: state(efs, file_system) == "error")
