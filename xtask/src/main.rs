@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod bench_databases;
 mod bench_volumes;
 mod demo;
 mod keep_store;

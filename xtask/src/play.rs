@@ -1,8 +1,12 @@
 //! `./dev serve`: a server to play with, on a data directory that stays.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::{demo::files, run, server::Server};
+
+/// What runs databases.
+const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
 
 /// Arguments of `cargo xtask serve`.
 #[derive(Debug, clap::Args)]
@@ -50,6 +54,16 @@ pub fn run(serve: &Serve) -> anyhow::Result<()> {
             data_dir.join("agent").display()
         ),
         Some(why) => println!("It stores no file systems: {why}."),
+    }
+    if !more.is_empty() {
+        match Path::new(POSTGRES).exists() {
+            true => {
+                println!("It runs databases, too: aws rds create-db-instance (docs/databases.md).")
+            }
+            false => println!(
+                "It runs no databases: install PostgreSQL first (`apt-get install postgresql-15`, docs/databases.md)."
+            ),
+        }
     }
     println!(
         "The log is in {}. Ctrl-C stops the server and keeps its data; --fresh begins again.",

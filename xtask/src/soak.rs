@@ -56,6 +56,7 @@ pub fn run(soak: &Soak) -> anyhow::Result<()> {
             .current_dir(run::root())
             .args(["-m", "pytest", "-v", "clients/test_crash.py"])
             .arg("clients/test_volume_crash.py")
+            .arg("clients/test_databases_crash.py")
             .arg("clients/test_file_systems.py::test_what_was_flushed_is_there_however_often_everything_is_killed")
             .arg("clients/test_file_systems.py::test_volumes_stay_while_the_server_is_away")
             .env("KEYWARD_BIN", server)
