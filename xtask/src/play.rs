@@ -1,7 +1,6 @@
 //! `./dev serve`: a server to play with, on a data directory that stays.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::{demo::files, run, server::Server};
 

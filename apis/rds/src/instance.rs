@@ -91,7 +91,9 @@ impl Instance {
                 "storage-full"
             }
             (Some(VolumeState::Ready), Some(DatabaseState::Failed)) if database.running => "failed",
-            (Some(VolumeState::Ready), Some(DatabaseState::Stopped)) if !database.running => "stopped",
+            (Some(VolumeState::Ready), Some(DatabaseState::Stopped)) if !database.running => {
+                "stopped"
+            }
             (Some(VolumeState::Ready), Some(state)) => {
                 let is_behind = reported
                     .is_some_and(|reported| reported.restart_epoch < database.restart_epoch);

@@ -528,7 +528,10 @@ mod tests {
             ..mounted()
         };
         let report = due(&snapshot, (&local, bytes(4096)), None, at(0)).unwrap();
-        assert_eq!((report.state, report.bytes), (VolumeState::Ready, Some(4096)));
+        assert_eq!(
+            (report.state, report.bytes),
+            (VolumeState::Ready, Some(4096))
+        );
         local.missing = true;
         let report = due(&snapshot, (&local, More::default()), None, at(0)).unwrap();
         assert_eq!(report.state, VolumeState::Failed);
