@@ -44,13 +44,13 @@ use keyward_engine::{
     api::{Api, ApiDescription, ApiState, FoundFacts, ResourceQuestion},
     api_context,
     context::Context,
-    dependents::Dependents,
+    dependents::{Dependents, FoundState},
     fault::{Fault, Internal},
     forward::{CallsAsServices, Forwards},
     gate::declared::DeclaredKey,
     one_by_one::OneByOne,
     pipeline::{Row, row},
-    protocol::{AnswerTo, RestJson, Wire},
+    protocol::{AnswerTo, Dialect, RestJson, Wire},
 };
 use keyward_types::{
     arn::ArnParts,
@@ -102,6 +102,7 @@ impl Api for Efs {
     const WIRE: Wire = Wire::Rest {
         version: "2015-02-01",
         routes: routes::ROUTES,
+        dialect: Dialect::Aws,
     };
     const OPERATIONS: &'static [Row] = OPERATIONS;
     const UNSUPPORTED: &'static [&'static str] = UNSUPPORTED;
@@ -133,6 +134,10 @@ impl Api for Efs {
             let facts = facts::of(cx, asked).await;
             facts.map_err(|fault| Internal::new(format!("{fault:?}")))
         })
+    }
+
+    fn state_of<'c>(cx: &'c Context<'_>, arn: &'c str) -> FoundState<'c> {
+        dependents::state_of(cx, arn)
     }
 
     fn dependents<'c>(cx: &'c Context<'_>, key: &'c KeyArn) -> Dependents<'c> {

@@ -10,13 +10,15 @@ use keyward_crypto::random;
 use keyward_engine::{
     audit::parameters::{Parameter, structures, text},
     directory::{
-        records::{AccountRecord, UserRecord, V1},
+        paths, purpose,
+        records::{AccountRecord, UserRecord, V1, cdp::CdpAccessKeysRecord},
         units::identity::UserUnit,
     },
     gate::{Denied, Gate, protected::IdentityOnly},
     operation::{Done, Empty, Operation, Output},
     policy::permit::Permit,
 };
+use keyward_store::batch::Precondition;
 use keyward_types::unique_id::{UniqueId, UniqueIdKind};
 use keyward_wire::{
     json::{self, Members},
@@ -267,7 +269,12 @@ impl OnOne for DeleteUser {
     async fn answer(&self, user: &On<Self>, cx: &Cx<'_>) -> Result<Done<Empty>, IamFault> {
         let user = user.get()?;
         let record = user.record();
+        let (home, directory) = (cx.caller.home(), cx.directory());
+        let path = paths::cdp_access_keys(home.0, home.1, &record.id);
+        let keys = directory.rare::<CdpAccessKeysRecord>(&path, purpose::CDP_ACCESS_KEYS);
+        let has_keys = keys.await?.is_some();
         let left = [
+            (has_keys, "delete access keys of CDP"),
             (!record.attached_policies.is_empty(), "detach all policies"),
             (!record.inline_policies.is_empty(), "delete policies"),
             (!record.access_keys.is_empty(), "delete access keys"),
@@ -278,6 +285,9 @@ impl OnOne for DeleteUser {
         if let Some(policy) = boundary::current(cx, record.boundary.as_ref()).await? {
             boundary::release(cx, &mut batch, (&policy, &record.id))?;
         }
+        // One may be created at this moment.
+        let path = paths::cdp_access_keys(home.0, home.1, &record.id);
+        batch.check(path, Precondition::Absent)?;
         unmake(cx, &mut batch, (&**user, record))?;
         Ok(Done::changed(Empty, batch))
     }

@@ -1,6 +1,7 @@
 //! The faults of Keyward's own service: KMS's where it works on keys, and AWS's for a request that
 //! cannot be authenticated.
 
+pub mod cdp;
 mod made;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use keyward_store::path::PathError;
 use keyward_types::storage::{AgentId, AgentTokenId, VolumeId};
 use keyward_wire::{json::Rejected, sigv4::AuthError};
 
+use self::cdp::CdpFault;
 use crate::scans::Busy;
 
 /// A fault of the service `keyward`.
@@ -95,6 +97,8 @@ pub enum KeywardFault {
         /// The agent.
         agent: AgentId,
     },
+    /// A fault about access keys of CDP.
+    Cdp(CdpFault),
     /// As many as there may be.
     LimitExceeded {
         /// How many.
@@ -270,6 +274,7 @@ impl From<KeywardFault> for Fault {
                 );
                 Self::new("LimitExceededException", Some(message))
             }
+            KeywardFault::Cdp(fault) => fault.into(),
             KeywardFault::NoSuchVolume { volume } => {
                 let message = format!("No volume {volume} is assigned to this agent.");
                 Self::new("NotFoundException", Some(message))

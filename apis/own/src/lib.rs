@@ -7,9 +7,12 @@ pub mod assign_volume;
 pub mod authorize_mount;
 pub mod backups;
 pub mod case;
+pub mod cdp_keys;
 pub mod create_agent_token;
+pub mod create_cdp_access_key;
 pub mod create_forward_access_session;
 pub mod databases;
+pub mod delete_cdp_access_key;
 pub mod describe_key_impact;
 pub mod explain_decision;
 pub mod explain_recorded_decision;
@@ -18,6 +21,7 @@ pub mod fault;
 pub mod given;
 pub mod left_volumes;
 pub mod list_agents;
+pub mod list_cdp_access_keys;
 pub mod open_volume;
 pub mod poll_volumes;
 pub mod polls;
@@ -208,11 +212,14 @@ pub const OPERATIONS: &[Row] = &[
     row::<assign_volume::AssignVolume>(),
     row::<authorize_mount::AuthorizeMount>(),
     row::<create_agent_token::CreateAgentToken>(),
+    row::<create_cdp_access_key::CreateCdpAccessKey>(),
     row::<create_forward_access_session::CreateForwardAccessSession>(),
+    row::<delete_cdp_access_key::DeleteCdpAccessKey>(),
     row::<describe_key_impact::DescribeKeyImpact>(),
     row::<explain_decision::ExplainDecision>(),
     row::<explain_recorded_decision::ExplainRecordedDecision>(),
     row::<list_agents::ListAgents>(),
+    row::<list_cdp_access_keys::ListCdpAccessKeys>(),
     row::<open_volume::OpenVolume>(),
     row::<poll_volumes::PollVolumes>(),
     row::<register_agent::RegisterAgent>(),

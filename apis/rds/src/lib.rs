@@ -46,7 +46,7 @@ use keyward_engine::{
     api::{Api, ApiDescription, ApiState, FoundFacts, ResourceQuestion},
     api_context,
     context::Context,
-    dependents::Dependents,
+    dependents::{Dependents, FoundState},
     fault::Internal,
     forward::{CallsAsServices, Forwards},
     gate::declared::DeclaredKey,
@@ -136,6 +136,10 @@ impl Api for Rds {
             let facts = facts::of(cx, asked).await;
             facts.map_err(|fault| Internal::new(format!("{fault:?}")))
         })
+    }
+
+    fn state_of<'c>(cx: &'c Context<'_>, arn: &'c str) -> FoundState<'c> {
+        dependents::state_of(cx, arn)
     }
 
     fn dependents<'c>(cx: &'c Context<'_>, key: &'c KeyArn) -> Dependents<'c> {

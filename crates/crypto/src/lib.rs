@@ -13,6 +13,7 @@ pub mod mac;
 pub mod random;
 pub mod scram;
 pub mod secret;
+pub mod signer;
 pub mod verify;
 pub mod wrap;
 pub mod xaes;

@@ -14,7 +14,7 @@ use crate::{
     caller::{Bearer, Caller},
     context::Context,
     counts::CountedKind,
-    dependents::{Dependents, FindDependents},
+    dependents::{Dependents, FindDependents, FindState, FoundState},
     directory::ReadError,
     fault::{Fault, Internal},
     front::authenticate::Proven,
@@ -22,6 +22,7 @@ use crate::{
     operation::Operation,
     pipeline::Row,
     protocol::{AnswerTo, Payload, Protocol, Wire},
+    request::Received,
     server::Shared,
     session::Subject,
     turns::Turn,
@@ -122,6 +123,14 @@ pub trait Api: Sized + Send + Sync + 'static {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    /// The state of a resource of the caller's account, for an API that had it created; none if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn state_of<'c>(_cx: &'c Context<'_>, _arn: &'c str) -> FoundState<'c> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// The API's workers.
     ///
     /// # Errors
@@ -218,6 +227,8 @@ pub struct Unproven<'a> {
     pub shared: &'a Shared,
     /// The state of the API; its own type is known to the API.
     pub state: &'a dyn ApiState,
+    /// The request as it was received.
+    pub received: &'a Received<'a>,
     /// The body.
     pub payload: &'a Payload<'a>,
     /// The request's turn.
@@ -299,6 +310,8 @@ pub struct ApiDescription {
     pub own_proof: fn(&str) -> Option<Prove>,
     /// See [`Api::dependents`].
     pub dependents: FindDependents,
+    /// See [`Api::state_of`].
+    pub state_of: FindState,
     restricted: fn(&Caller, &Subject, &str) -> Option<Fault>,
     service_denied: fn(&Caller, &str) -> Fault,
 }
@@ -330,6 +343,7 @@ impl ApiDescription {
             presigned: A::presigned,
             own_proof: A::own_proof,
             dependents: A::dependents,
+            state_of: A::state_of,
             restricted: A::restricted,
             service_denied: A::service_denied,
         }

@@ -41,6 +41,8 @@ pub enum Credential {
     AccessKey(Arc<AccessKeyUnit>),
     /// Temporary credentials.
     Session(Arc<SessionUnit>),
+    /// An access key of Cloudera's protocol, by its id.
+    Altus(Arc<str>),
     /// Nothing: an identity provider's token is in the request instead.
     WebIdentity(Arc<WebIdentity>),
     /// Nothing: it is a service of this server, or an agent that registers.
@@ -139,7 +141,18 @@ impl Caller {
         match &self.credential {
             Credential::AccessKey(key) => Some(key.id()),
             Credential::Session(session) => Some(session.access_key_id()),
-            Credential::WebIdentity(_) | Credential::None => None,
+            Credential::Altus(_) | Credential::WebIdentity(_) | Credential::None => None,
+        }
+    }
+
+    /// What events call that access key, or the one of another protocol.
+    pub fn shown_access_key(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::Altus(id) => Some(id),
+            Credential::AccessKey(_)
+            | Credential::Session(_)
+            | Credential::WebIdentity(_)
+            | Credential::None => self.access_key_id().map(AccessKeyId::as_str),
         }
     }
 
@@ -151,7 +164,10 @@ impl Caller {
     /// The session, if the credentials are temporary.
     pub fn session(&self) -> Option<&SessionUnit> {
         match &self.credential {
-            Credential::AccessKey(_) | Credential::WebIdentity(_) | Credential::None => None,
+            Credential::AccessKey(_)
+            | Credential::Altus(_)
+            | Credential::WebIdentity(_)
+            | Credential::None => None,
             Credential::Session(session) => Some(session),
         }
     }
@@ -199,7 +215,10 @@ impl Caller {
     pub fn web_identity(&self) -> Option<&WebIdentity> {
         match &self.credential {
             Credential::WebIdentity(identity) => Some(identity),
-            Credential::AccessKey(_) | Credential::Session(_) | Credential::None => None,
+            Credential::AccessKey(_)
+            | Credential::Session(_)
+            | Credential::Altus(_)
+            | Credential::None => None,
         }
     }
 
@@ -253,7 +272,7 @@ impl Caller {
             Credential::WebIdentity(identity) => {
                 policies.hexadecimal("identityProvider", identity.generation.as_bytes());
             }
-            Credential::Session(_) | Credential::None => {}
+            Credential::Session(_) | Credential::Altus(_) | Credential::None => {}
         }
         match &self.bearer {
             Bearer::Root | Bearer::Service(_) | Bearer::Agent(_) | Bearer::Nobody => {}

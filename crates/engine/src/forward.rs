@@ -18,6 +18,8 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html>
 
+pub mod role;
+
 use std::{
     borrow::Cow,
     net::{IpAddr, Ipv4Addr},

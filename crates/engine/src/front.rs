@@ -19,7 +19,7 @@ use crate::{
     fault::{Fault, Internal},
     front::dispatch::Dispatched,
     pipeline::{self, Row},
-    protocol::{AnswerTo, Style, Wire},
+    protocol::{AnswerTo, Dialect, Style, Wire},
     request::{Answer, Ids, Peer, Received},
     server::Shared,
     service::{Service, Services},
@@ -107,6 +107,7 @@ impl Front {
                 }
                 let unproven = Unproven {
                     shared: &self.shared,
+                    received,
                     state: target.service.state(),
                     payload: &target.payload,
                     turn: &turn,
@@ -299,7 +300,7 @@ impl Front {
             authenticate::Refused::Auth(error, claimed) => {
                 let fault = match style {
                     Style::Json => error.json(),
-                    Style::Rest => error.rest(),
+                    Style::Rest(_) => error.rest(),
                     Style::Query(_) => error.query(),
                 };
                 self.refuse_claimed(received, ids, style, &fault, &claimed, operation)
@@ -366,7 +367,12 @@ impl Front {
         let fault = fault.clone().for_strangers();
         let (content_type, body) = match style {
             Style::Json => (keyward_wire::response::AWS_JSON, fault.json()),
-            Style::Rest => (keyward_wire::response::JSON, fault.rest()),
+            Style::Rest(Dialect::Aws) => (keyward_wire::response::JSON, fault.rest()),
+            Style::Rest(Dialect::Cloudera) => {
+                let (code, message) = (&*fault.code, fault.message.as_deref());
+                let body = keyward_altus::error::body(code, fault.status, message);
+                (keyward_wire::response::JSON, body)
+            }
             Style::Query(namespace) => {
                 let form = received.form();
                 let about = xml::About {

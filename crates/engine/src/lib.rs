@@ -14,12 +14,10 @@ pub mod forward;
 pub mod front;
 pub mod gate;
 pub mod marker;
-pub mod one_by_one;
 pub mod operation;
 pub mod page;
 pub mod pipeline;
 pub mod policy;
-pub mod pool;
 pub mod protocol;
 pub mod request;
 pub mod server;
@@ -29,3 +27,5 @@ pub mod throttle;
 pub mod turns;
 pub mod usage;
 pub mod workers;
+
+pub use keyward_pace::{one_by_one, pool};

@@ -41,7 +41,18 @@ pub enum Wire {
         version: &'static str,
         /// The operations of the model, served or not.
         routes: &'static [Route],
+        /// How errors are told.
+        dialect: Dialect,
     },
+}
+
+/// How an API that is spoken to by method and path tells errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// As REST-JSON of AWS: the code stands in a field of the head.
+    Aws,
+    /// As Cloudera's control plane: `{"code":…,"message":…}`.
+    Cloudera,
 }
 
 impl Wire {
@@ -50,7 +61,7 @@ impl Wire {
         match self {
             Self::Json { .. } => Style::Json,
             Self::Query { namespace, .. } => Style::Query(namespace),
-            Self::Rest { .. } => Style::Rest,
+            Self::Rest { dialect, .. } => Style::Rest(dialect),
         }
     }
 
@@ -82,7 +93,7 @@ pub enum Style {
     /// Query, in this XML namespace or as JSON.
     Query(&'static str),
     /// REST-JSON.
-    Rest,
+    Rest(Dialect),
 }
 
 /// The body of a request, as far as it was read to find the operation.

@@ -45,7 +45,8 @@ pub struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
+    /// The value of a field, if it is there and text: the first one, if there are several.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
         let found = self
             .headers
             .iter()
@@ -213,7 +214,7 @@ impl Answer {
     /// body.
     #[must_use]
     pub fn with_code(mut self, style: Style, code: Cow<'static, str>) -> Self {
-        if style == Style::Rest {
+        if matches!(style, Style::Rest(_)) {
             self.error_type = Some(code);
         }
         self

@@ -135,10 +135,15 @@ impl Services {
     /// The API of REST-JSON that a request is for: the one that it claims to be for, or, if it claims
     /// nothing, the one whose version its path begins with.
     pub fn rest(&self, claimed: Option<&str>, path: &str) -> Option<&Service> {
-        let first = path.split('/').nth(1);
+        let is_below = |version: &str| {
+            let rest = path
+                .strip_prefix('/')
+                .and_then(|path| path.strip_prefix(version));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         self.rows.iter().find(|row| match (row.api.wire, claimed) {
             (Wire::Rest { .. }, Some(name)) => row.api.service == name,
-            (Wire::Rest { version, .. }, None) => first == Some(version),
+            (Wire::Rest { version, .. }, None) => is_below(version),
             (Wire::Json { .. } | Wire::Query { .. }, _) => false,
         })
     }

@@ -113,6 +113,7 @@ const SERVICES: &[&str] = &[
     "build.apprunner",
     "cassandra",
     "cassandra.application-autoscaling",
+    "cdp",
     "ce",
     "chatbot",
     "chime",

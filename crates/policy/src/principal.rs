@@ -174,6 +174,8 @@ const SERVICE_DOMAINS: &[&str] = &[
     ".amazonaws.eu",
     ".amazon.com",
     ".c2s.ic.gov",
+    // Of Cloudera's control plane, which Keyward plays.
+    ".cloudera.com",
     ".sc2s.sgov.gov",
 ];
 

@@ -18,6 +18,8 @@ pub struct ActingService {
     /// What it is called in the policy of that key.
     title: &'static str,
     called_via: bool,
+    /// What its principal ends with.
+    domain: &'static str,
 }
 
 const fn service(
@@ -30,6 +32,7 @@ const fn service(
         managed_key,
         title,
         called_via: false,
+        domain: "amazonaws.com",
     }
 }
 
@@ -38,6 +41,13 @@ pub const ATHENA: &ActingService = &service("athena", None, "Athena").in_called_
 
 /// AWS Backup.
 pub const BACKUP: &ActingService = &service("backup", Some("backup"), "AWS Backup");
+
+/// Cloudera's control plane, which assumes the roles of its credentials: `cdp.cloudera.com`. It is given no credentials,
+/// so it is not among the [`SERVICES`].
+pub const CDP: &ActingService = &ActingService {
+    domain: "cloudera.com",
+    ..service("cdp", None, "CDP")
+};
 
 /// AWS CloudFormation.
 pub const CLOUD_FORMATION: &ActingService =
@@ -138,12 +148,12 @@ impl ActingService {
     /// Its principal in a Region, which is also `kms:ViaService`: AWS writes the same suffix in
     /// every partition.
     pub fn regional_name(&self, region: Region) -> String {
-        format!("{}.{region}.amazonaws.com", self.name)
+        format!("{}.{region}.{}", self.name, self.domain)
     }
 
     /// Its principal without a Region, which is also how CloudTrail and `aws:CalledVia` name it.
     pub fn global_name(&self) -> String {
-        format!("{}.amazonaws.com", self.name)
+        format!("{}.{}", self.name, self.domain)
     }
 
     /// The alias of its AWS managed key.

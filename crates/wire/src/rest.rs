@@ -197,6 +197,11 @@ impl<'a> Routed<'a> {
         self.route
     }
 
+    /// The body as it was received.
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// All members, each as its declared type if it is one. A member has one place: what the body
     /// says of those in path or query string does not count, nor do unknown parameters.
     ///

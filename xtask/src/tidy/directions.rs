@@ -29,6 +29,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "crates/trail",
         &["crates/types", "crates/crypto", "crates/wire"],
     ),
+    ("crates/pace", &["crates/types"]),
+    ("crates/altus", &["crates/types", "crates/crypto"]),
+    (
+        "crates/records",
+        &[
+            "crates/types",
+            "crates/crypto",
+            "crates/policy",
+            "crates/altus",
+        ],
+    ),
     (
         "crates/engine",
         &[
@@ -39,6 +50,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "crates/wire",
             "crates/oidc",
             "crates/trail",
+            "crates/pace",
+            "crates/altus",
+            "crates/records",
             "crates/metrics",
         ],
     ),
@@ -58,8 +72,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Identity providers, and the tokens that they issue.
     ("apis/iam", &["crates/oidc"]),
     ("apis/sts", &["crates/oidc"]),
-    // Explains the decisions of KMS, and those that the trail has.
-    ("apis/own", &["apis/kms", "crates/trail"]),
+    // Explains the decisions of KMS, and those that the trail has; issues access keys of Cloudera's protocol.
+    ("apis/own", &["apis/kms", "crates/trail", "crates/altus"]),
+    // Speaks Cloudera's protocol.
+    ("apis/cde", &["crates/altus"]),
     // A data plane calls Keyward over the network, as anybody does.
     (
         "integrations/*",
@@ -123,6 +139,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "crates/wire",
             "crates/oidc",
             "crates/trail",
+            "crates/altus",
             "crates/engine",
             "crates/services",
             "crates/client",

@@ -23,7 +23,7 @@ use crate::{
     caller::{Bearer, Caller},
     fault::Fault,
     gate::evaluation::{About, By, Evaluation, Outcome},
-    protocol::Wire,
+    protocol::{Dialect, Wire},
     request::{Peer, Source},
     session::SessionUnit,
 };
@@ -250,7 +250,12 @@ impl Told<'_> {
         event.boolean("readOnly", self.named.read_only);
         event.array("resources", |resources| self.resources(resources, room));
         event.string("eventType", "AwsApiCall");
-        if let Wire::Rest { version, .. } = self.named.api.wire {
+        if let Wire::Rest {
+            version,
+            dialect: Dialect::Aws,
+            ..
+        } = self.named.api.wire
+        {
             event.string("apiVersion", version);
         }
         event.boolean("managementEvent", true);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use keyward_oidc::issuers::VerifiedToken;
 use keyward_types::{
     account::AccountId, principal::Principal, region::Region, storage::AgentId, tag::Tag,
-    via_service::ActingService,
+    unique_id::UniqueId, via_service::ActingService,
 };
 
 use super::{Agent, Bearer, Caller, Credential, WebIdentity, bearer_tags, in_play::Void};
@@ -112,6 +112,29 @@ impl Caller {
         Self::load(directory, identity, Credential::AccessKey(key), bearer)
             .await
             .map(Some)
+    }
+
+    /// The user whose signature with an access key of Cloudera's protocol was verified; none if the user is gone.
+    ///
+    /// # Errors
+    /// As [`of_access_key`](Self::of_access_key).
+    pub(crate) async fn of_altus_key(
+        directory: &Directory,
+        home: Home,
+        (user, key): (&UniqueId, &str),
+    ) -> Result<Option<Self>, ReadError> {
+        let mut tries = 1..TRIES;
+        loop {
+            let Some(found) = directory.user(home.0, home.1, user).await? else {
+                return Ok(None);
+            };
+            let identity = (Arc::clone(found.principal()), home);
+            let credential = Credential::Altus(key.into());
+            let loaded = Self::load(directory, identity, credential, Bearer::User(found)).await;
+            if !matches!(loaded, Err(ReadError::Missing { .. })) || tries.next().is_none() {
+                return loaded.map(Some);
+            }
+        }
     }
 
     /// The caller whose signature with these temporary credentials was verified; `None` if the user

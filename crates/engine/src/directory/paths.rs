@@ -4,6 +4,7 @@
 //! a path only as a keyed hash.
 
 use arrayvec::ArrayString;
+use keyward_altus::KeyId;
 use keyward_store::{
     path::{Path, PathError, Prefix, Segment},
     sealed::NameHash,
@@ -117,6 +118,19 @@ pub fn access_key(id: &AccessKeyId) -> Path {
 /// When an access key was last used.
 pub fn access_key_last_use(id: &AccessKeyId) -> Path {
     Path::of([word!("access-key-last-use"), id.into()])
+}
+
+/// An access key of Cloudera's protocol.
+///
+/// # Errors
+/// Never for an id of one.
+pub fn cdp_access_key(id: &KeyId) -> Result<Path, PathError> {
+    Path::join(&["cdp-access-key", id.as_str()])
+}
+
+/// Which access keys of Cloudera's protocol a user has.
+pub fn cdp_access_keys(partition: Partition, account: AccountId, user: &UniqueId) -> Path {
+    global(partition, account, [word!("cdp-access-keys"), user.into()])
 }
 
 /// A user, by its unique id.

@@ -95,6 +95,18 @@ pub const ACCESS_POINT: Purpose = Purpose::new(73);
 pub const DB_INSTANCE: Purpose = Purpose::new(80);
 /// A group of subnets for databases.
 pub const DB_SUBNET_GROUP: Purpose = Purpose::new(81);
+/// An access key of Cloudera's protocol.
+pub const CDP_ACCESS_KEY: Purpose = Purpose::new(90);
+/// Which access keys of Cloudera's protocol a user has.
+pub const CDP_ACCESS_KEYS: Purpose = Purpose::new(91);
+/// A credential of CDP: a role that its services may assume.
+pub const CDP_CREDENTIAL: Purpose = Purpose::new(92);
+/// An environment of CDP.
+pub const CDP_ENVIRONMENT: Purpose = Purpose::new(93);
+/// A service of Cloudera Data Engineering.
+pub const CDE_SERVICE: Purpose = Purpose::new(94);
+/// A virtual cluster of such a service.
+pub const CDE_CLUSTER: Purpose = Purpose::new(95);
 /// An instance profile.
 pub const INSTANCE_PROFILE: Purpose = Purpose::new(50);
 /// Where an instance profile's name leads.

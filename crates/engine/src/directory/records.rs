@@ -4,10 +4,10 @@
 //!
 //! Records are JSON with a version, unknown members refused, sealed by the store.
 
-pub mod database;
 pub mod identity;
 pub mod organization;
-pub mod storage;
+
+pub use keyward_records::{UnknownVersion, V1, cdp, database, storage};
 
 use std::collections::BTreeMap;
 
@@ -48,33 +48,6 @@ pub fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, RecordError> {
 /// When they are not JSON of that type.
 pub fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, RecordError> {
     serde_json::from_slice(bytes).map_err(RecordError)
-}
-
-/// The version that every record of this module begins with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub struct V1;
-
-/// A version that this build does not know.
-#[derive(Debug, thiserror::Error)]
-#[error("record version {0} is not known to this version of Keyward")]
-pub struct UnknownVersion(u8);
-
-impl TryFrom<u8> for V1 {
-    type Error = UnknownVersion;
-    fn try_from(version: u8) -> Result<Self, UnknownVersion> {
-        if version == 1 {
-            Ok(Self)
-        } else {
-            Err(UnknownVersion(version))
-        }
-    }
-}
-
-impl From<V1> for u8 {
-    fn from(_: V1) -> u8 {
-        1
-    }
 }
 
 /// An account and its root user.

@@ -1,6 +1,7 @@
 //! Proving the caller, in the order of AWS's own answers: the claim, its scope, the clock, the
 //! access key, the signature.
 
+use keyward_altus::Claim as AltusClaim;
 use keyward_oidc::issuers::VerifiedToken;
 use keyward_types::{
     account::AccountId, region::Region, storage::AgentTokenId, time::Timestamp,
@@ -14,7 +15,7 @@ use crate::{
         ReadError,
         identities::Home,
         paths, purpose,
-        records::{AccessKeyOwner, storage::AgentTokenRecord},
+        records::{AccessKeyOwner, cdp::CdpAccessKeyRecord, storage::AgentTokenRecord},
         units::{AccessKeyUnit, identity::OidcProviderUnit, signer::SigningSecret},
     },
     fault::Internal,
@@ -24,6 +25,9 @@ use crate::{
     session::TokenError,
     usage::CredentialUse,
 };
+
+/// Where AWS records what belongs to no Region.
+const GLOBAL_REGION: &str = "us-east-1";
 
 /// The API that agents sign for.
 const AGENTS_API: &str = "keyward";
@@ -96,6 +100,44 @@ impl Proven {
             caller: Caller::of_new_agent(region, account),
             region,
             at,
+            source: Source::default(),
+        }))
+    }
+
+    /// The user whose access key of Cloudera's protocol signed a request; none if there is no such key, or the signature
+    /// is not the key's. Its Region is that of services without Regions.
+    ///
+    /// # Errors
+    /// When key or user cannot be read, or what is known of them may be overtaken.
+    pub async fn by_altus_key(
+        shared: &Shared,
+        claim: AltusClaim,
+    ) -> Result<Option<Self>, Internal> {
+        check_fresh(shared).await?;
+        let directory = &shared.directory;
+        let path = paths::cdp_access_key(claim.key()).map_err(Internal::new)?;
+        let found = directory.rare::<CdpAccessKeyRecord>(&path, purpose::CDP_ACCESS_KEY);
+        let Some((record, _)) = found.await.map_err(Internal::new)? else {
+            return Ok(None);
+        };
+        let signer = record.signer().map_err(Internal::new)?;
+        let Ok(verified) = claim.verify(&signer) else {
+            return Ok(None);
+        };
+        let home = (record.partition, record.account);
+        let owner = (&record.user, verified.key().as_str());
+        let caller = Caller::of_altus_key(directory, home, owner).await;
+        let caller = caller.map_err(Internal::new)?;
+        let own = |region: &Region| region.partition() == record.partition;
+        let regions = shared.regions.iter().copied().filter(own);
+        let region = regions.min_by_key(|region| region.as_str() != GLOBAL_REGION);
+        let (Some(caller), Some(region)) = (caller, region) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            caller,
+            region,
+            at: shared.clock.now(),
             source: Source::default(),
         }))
     }

@@ -30,16 +30,18 @@ impl Front {
     /// When its caller cannot be proven with any body. Nothing is counted or sampled yet:
     /// [`Front::refuse_looked_at`] does that.
     pub async fn look(&self, received: &Received<'_>) -> Result<(), Unprovable> {
-        let query = Some(received.query).filter(|query| !query.is_empty());
-        let headers = received.headers.iter().copied();
-        let request = Request::new(received.method, received.path, query, None, headers, b"");
         let target = match dispatch::by_head(&self.services, received, b"") {
+            // Its API proves the caller itself, once the body is there.
+            Some(Ok(target)) if (target.api().own_proof)(&target.name).is_some() => return Ok(()),
             Some(Ok(target)) => Some(target),
             // Its refusal needs no caller.
             Some(Err(_)) => return Ok(()),
             None if received.method != "POST" => return Ok(()),
             None => None,
         };
+        let query = Some(received.query).filter(|query| !query.is_empty());
+        let headers = received.headers.iter().copied();
+        let request = Request::new(received.method, received.path, query, None, headers, b"");
         let unprovable = |style, refused| Unprovable {
             style,
             internal: target

@@ -12,7 +12,7 @@ use keyward_wire::{
 use crate::{
     api::ApiDescription,
     pipeline::Row,
-    protocol::{Payload, Style, Wire},
+    protocol::{Dialect, Payload, Style, Wire},
     request::Received,
     service::{Service, Services},
 };
@@ -52,7 +52,7 @@ impl Dispatched<'_> {
     /// How the client wants the answer, if it is of the Query protocol.
     pub fn form(&self, received: &Received<'_>) -> Form {
         match self.style() {
-            Style::Json | Style::Rest => Form::Xml,
+            Style::Json | Style::Rest(_) => Form::Xml,
             Style::Query(_) => received.form(),
         }
     }
@@ -83,7 +83,7 @@ pub fn target<'a>(
     };
     let refused = |fault| match claimed_style(services, received) {
         // An API that speaks JSON gets the name of an operation only from there.
-        Style::Json | Style::Rest => unknown_target(),
+        Style::Json | Style::Rest(_) => unknown_target(),
         style @ Style::Query(_) => Refused { style, fault },
     };
     if text.is_empty() {
@@ -134,10 +134,15 @@ pub(super) fn by_head<'a>(
         });
         return Some(found.ok_or_else(unknown_target));
     }
-    let service = services.rest(claimed_service(received).as_deref(), received.path)?;
+    let Some(service) = services.rest(claimed_service(received).as_deref(), received.path) else {
+        let is_clouderas = received.path.starts_with(keyward_altus::PREFIX)
+            || received.header("x-altus-auth").is_some();
+        return is_clouderas.then(|| Err(unknown_service()));
+    };
     let Wire::Rest { routes, .. } = service.api().wire else {
         return None;
     };
+    let style = service.api().wire.style();
     let place = (received.path, received.query);
     Some(match rest::find(routes, received.method, place, body) {
         Ok(Some(routed)) => Ok(Dispatched {
@@ -146,11 +151,11 @@ pub(super) fn by_head<'a>(
             payload: Payload::Rest(routed),
         }),
         Ok(None) => Err(Refused {
-            style: Style::Rest,
+            style,
             fault: Fault::new("UnknownOperationException", 404),
         }),
         Err(error) => Err(Refused {
-            style: Style::Rest,
+            style,
             fault: error.into(),
         }),
     })
@@ -191,6 +196,15 @@ pub fn unknown_action_fault(name: &str, version: &str) -> crate::fault::Fault {
         shown(version)
     );
     crate::fault::Fault::new("InvalidAction", Some(message))
+}
+
+/// A service of Cloudera's control plane that is not served.
+fn unknown_service() -> Refused {
+    let message = "Keyward serves the services environments and de of CDP, and no others.";
+    Refused {
+        style: Style::Rest(Dialect::Cloudera),
+        fault: Fault::new("UnknownOperationException", 404).with_message(message),
+    }
 }
 
 fn unknown_target() -> Refused {

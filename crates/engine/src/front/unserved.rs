@@ -75,7 +75,7 @@ impl Front {
             received.header("x-amz-target").is_none() && (is_form || READ_XML.contains(&service));
         let (code, style) = match style {
             Style::Query(_) if xml => ("InvalidAction", style),
-            Style::Query(_) | Style::Json | Style::Rest => {
+            Style::Query(_) | Style::Json | Style::Rest(_) => {
                 ("UnknownOperationException", Style::Json)
             }
         };

@@ -55,9 +55,20 @@ impl Signer<'_> {
         body: &[u8],
         now: Timestamp,
     ) -> Vec<(String, String)> {
+        self.sign_post("/", fields, body, now)
+    }
+
+    /// The same for a `POST` of a path, which needs no percent-encoding.
+    pub fn sign_post(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+        now: Timestamp,
+    ) -> Vec<(String, String)> {
         let asked = UnsignedRequest {
             method: "POST",
-            path: "/",
+            path,
             query: "",
             body_hash: &hex::encode(digest::sha256(body)),
         };

@@ -45,8 +45,8 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
     if let Some(user) = caller.user() {
         let [before, after] = user.in_events();
         identity.fragment(before);
-        if let Some(id) = caller.access_key_id() {
-            identity.string("accessKeyId", id.as_str());
+        if let Some(id) = caller.shown_access_key() {
+            identity.string("accessKeyId", id);
         }
         identity.fragment(after);
         acting_for(identity, caller, room);
@@ -65,8 +65,8 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
             identity.string("principalId", id.as_str());
         }
         identity.string("accountId", agent.account.as_str());
-        if let Some(id) = caller.access_key_id() {
-            identity.string("accessKeyId", id.as_str());
+        if let Some(id) = caller.shown_access_key() {
+            identity.string("accessKeyId", id);
         }
         return;
     }
@@ -87,8 +87,8 @@ pub(super) fn of_caller(identity: &mut Writer<'_>, caller: &Caller, room: &Room)
     identity.string("principalId", &caller.user_id());
     identity.string("arn", principal.arn());
     identity.string("accountId", principal.account_text());
-    if let Some(id) = caller.access_key_id() {
-        identity.string("accessKeyId", id.as_str());
+    if let Some(id) = caller.shown_access_key() {
+        identity.string("accessKeyId", id);
     }
     acting_for(identity, caller, room);
 }

@@ -1,5 +1,5 @@
 //! The bounded pool, for operations that block their thread or compute for long
-//! ([`Work`](crate::operation::Work)).
+//! (`Work` in the engine's operations).
 //!
 //! While such an operation runs, the runtime serves other requests on another thread. The pool bounds how
 //! many run at once; some wait for their turn without holding a thread, and the rest are refused.

@@ -13,7 +13,7 @@ use keyward_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     V1,
     database::{DatabaseRecord, InstalledEngine},
 };
