@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyward_api_cde::{CdeState, PATIENCE};
 use keyward_api_efs::{Connections, EfsState};
 use keyward_api_kms::state::KmsState;
 use keyward_api_own::{KeywardState, polls::Polls};
@@ -77,6 +78,8 @@ apis! {
         creations: OneByOne::default(),
     });
     keyward_api_rds::Rds: |states| Arc::new(RdsState { vpcs: Arc::clone(&states.vpcs), ..RdsState::default() });
+    keyward_api_cde::Environments: |states| Arc::new(CdeState { vpcs: Arc::clone(&states.vpcs), patience: PATIENCE });
+    keyward_api_cde::De: |states| Arc::new(CdeState { vpcs: Arc::clone(&states.vpcs), patience: PATIENCE });
 }
 
 /// Every condition key that a server supplies, by name; those that begin with a name that a user

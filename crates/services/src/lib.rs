@@ -3,3 +3,5 @@
 
 pub mod apis;
 pub mod bootstrap;
+
+pub use keyward_api_cde::environments::prerequisites as cdp_policies;

@@ -7,6 +7,7 @@
 )]
 
 mod agents;
+mod cde;
 mod efs;
 mod forward;
 mod kms;

@@ -14,7 +14,7 @@ use keyward_engine::{
     operation::{ContextOf, Done, Operation, Output},
     pipeline::{Row, row},
     policy::permit::Permit,
-    protocol::{RestJson, Wire},
+    protocol::{Dialect, RestJson, Wire},
     request::{Peer, Received},
     service::{Service, Services},
 };
@@ -77,6 +77,7 @@ impl Api for Things {
                 status: 200,
             },
         ],
+        dialect: Dialect::Aws,
     };
     const OPERATIONS: &'static [Row] = &[row::<Thing<false>>(), row::<Thing<true>>()];
     const UNSUPPORTED: &'static [&'static str] = &["CopyThing"];

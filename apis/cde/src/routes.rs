@@ -1,0 +1,274 @@
+//! The operations of the two services' models, served or not, and their paths.
+
+use keyward_wire::rest::Route;
+
+/// A route of every operation of a service, which Cloudera calls so in paths.
+macro_rules! routes {
+    ($service:literal: $($operation:literal)*) => {
+        &[$(Route {
+            operation: $operation,
+            method: "POST",
+            path: concat!("/api/v1/", $service, "/", $operation),
+            query: &[],
+            status: 200,
+        },)*]
+    };
+}
+
+/// Those of `environments`.
+pub const ENVIRONMENTS: &[Route] = routes!(
+    "environments2":
+    "attachFreeIpaRecipes"
+    "cancelFreeipaDiagnostics"
+    "cancelTrust"
+    "changeEnvironmentCredential"
+    "checkDatabaseConnectivity"
+    "checkEnvironmentConnectivity"
+    "checkKubernetesConnectivity"
+    "collectFreeipaDiagnostics"
+    "createAWSCredential"
+    "createAWSEnvironment"
+    "createAWSGovCloudCredential"
+    "createAWSGovCloudEnvironment"
+    "createAzureCredential"
+    "createAzureEnvironment"
+    "createGCPCredential"
+    "createGCPEnvironment"
+    "createPrivateEnvironment"
+    "createProxyConfig"
+    "deleteAuditCredential"
+    "deleteCredential"
+    "deleteEnvironment"
+    "deleteProxyConfig"
+    "describeEnvironment"
+    "detachFreeIpaRecipes"
+    "downscaleFreeipa"
+    "finishSetupTrust"
+    "getAccountTelemetry"
+    "getAccountTelemetryDefault"
+    "getAuditCredentialPrerequisites"
+    "getAutomatedSyncEnvironmentStatus"
+    "getAzureImageTermsPolicy"
+    "getCredentialPrerequisites"
+    "getEnvironmentSetting"
+    "getEnvironmentUserSyncState"
+    "getFreeipaLogDescriptors"
+    "getFreeipaStatus"
+    "getFreeipaUpgradeOptions"
+    "getGovCloudAuditCredentialPrerequisites"
+    "getGovCloudCredentialPrerequisites"
+    "getIdBrokerMappings"
+    "getIdBrokerMappingsSyncStatus"
+    "getKeytab"
+    "getOperation"
+    "getRepairFreeipaStatus"
+    "getRootCertificate"
+    "getTrustCleanupCommands"
+    "getTrustSetupCommands"
+    "initializeAWSComputeCluster"
+    "initializeAzureComputeCluster"
+    "lastSyncStatus"
+    "listAuditCredentials"
+    "listConnectedDataServices"
+    "listCredentials"
+    "listEnvironments"
+    "listFreeipaDiagnostics"
+    "listFreeipaSecretTypes"
+    "listProxyConfigs"
+    "prepareFreeipaUpgrade"
+    "repairFreeipa"
+    "repairTrust"
+    "retryFreeipa"
+    "rotateFreeipaSecrets"
+    "rotateSaltPassword"
+    "setAWSAuditCredential"
+    "setAWSGovCloudAuditCredential"
+    "setAccountTelemetry"
+    "setAzureAuditCredential"
+    "setCatalog"
+    "setEndpointAccessGateway"
+    "setEnvironmentSetting"
+    "setGCPAuditCredential"
+    "setIdBrokerMappings"
+    "setPassword"
+    "setTelemetryFeatures"
+    "setupActiveDirectoryTrust"
+    "startEnvironment"
+    "startFreeIpaVerticalScaling"
+    "stopEnvironment"
+    "syncAllUsers"
+    "syncIdBrokerMappings"
+    "syncStatus"
+    "syncUser"
+    "testAccountTelemetryRules"
+    "updateAwsCredential"
+    "updateAwsDiskEncryptionParameters"
+    "updateAzureAvailabilityZones"
+    "updateAzureCredential"
+    "updateAzureDatabaseResources"
+    "updateAzureEncryptionResources"
+    "updateAzureImageTermsPolicy"
+    "updateCustomDockerRegistry"
+    "updateDataServiceResources"
+    "updateFreeipaToAwsImdsV1"
+    "updateFreeipaToAwsImdsV2"
+    "updateOrchestratorState"
+    "updateProxyConfig"
+    "updateSecurityAccess"
+    "updateSshKey"
+    "updateSubnet"
+    "updateTags"
+    "upgradeCcm"
+    "upgradeFreeipa"
+    "upscaleFreeipa"
+    "validateAwsCloudStorage"
+    "validateAzureCloudStorage"
+);
+
+/// The operations of `environments` that this version answers with `UNIMPLEMENTED`.
+pub const ENVIRONMENTS_UNSUPPORTED: &[&str] = &[
+    "attachFreeIpaRecipes",
+    "cancelFreeipaDiagnostics",
+    "cancelTrust",
+    "changeEnvironmentCredential",
+    "checkDatabaseConnectivity",
+    "checkEnvironmentConnectivity",
+    "checkKubernetesConnectivity",
+    "collectFreeipaDiagnostics",
+    "createAWSGovCloudCredential",
+    "createAWSGovCloudEnvironment",
+    "createAzureCredential",
+    "createAzureEnvironment",
+    "createGCPCredential",
+    "createGCPEnvironment",
+    "createPrivateEnvironment",
+    "createProxyConfig",
+    "deleteAuditCredential",
+    "deleteProxyConfig",
+    "detachFreeIpaRecipes",
+    "downscaleFreeipa",
+    "finishSetupTrust",
+    "getAccountTelemetry",
+    "getAccountTelemetryDefault",
+    "getAuditCredentialPrerequisites",
+    "getAutomatedSyncEnvironmentStatus",
+    "getAzureImageTermsPolicy",
+    "getEnvironmentSetting",
+    "getEnvironmentUserSyncState",
+    "getFreeipaLogDescriptors",
+    "getFreeipaStatus",
+    "getFreeipaUpgradeOptions",
+    "getGovCloudAuditCredentialPrerequisites",
+    "getGovCloudCredentialPrerequisites",
+    "getIdBrokerMappings",
+    "getIdBrokerMappingsSyncStatus",
+    "getKeytab",
+    "getOperation",
+    "getRepairFreeipaStatus",
+    "getRootCertificate",
+    "getTrustCleanupCommands",
+    "getTrustSetupCommands",
+    "initializeAWSComputeCluster",
+    "initializeAzureComputeCluster",
+    "lastSyncStatus",
+    "listAuditCredentials",
+    "listConnectedDataServices",
+    "listFreeipaDiagnostics",
+    "listFreeipaSecretTypes",
+    "listProxyConfigs",
+    "prepareFreeipaUpgrade",
+    "repairFreeipa",
+    "repairTrust",
+    "retryFreeipa",
+    "rotateFreeipaSecrets",
+    "rotateSaltPassword",
+    "setAWSAuditCredential",
+    "setAWSGovCloudAuditCredential",
+    "setAccountTelemetry",
+    "setAzureAuditCredential",
+    "setCatalog",
+    "setEndpointAccessGateway",
+    "setEnvironmentSetting",
+    "setGCPAuditCredential",
+    "setIdBrokerMappings",
+    "setPassword",
+    "setTelemetryFeatures",
+    "setupActiveDirectoryTrust",
+    "startEnvironment",
+    "startFreeIpaVerticalScaling",
+    "stopEnvironment",
+    "syncAllUsers",
+    "syncIdBrokerMappings",
+    "syncStatus",
+    "syncUser",
+    "testAccountTelemetryRules",
+    "updateAwsCredential",
+    "updateAzureAvailabilityZones",
+    "updateAzureCredential",
+    "updateAzureDatabaseResources",
+    "updateAzureEncryptionResources",
+    "updateAzureImageTermsPolicy",
+    "updateCustomDockerRegistry",
+    "updateDataServiceResources",
+    "updateFreeipaToAwsImdsV1",
+    "updateFreeipaToAwsImdsV2",
+    "updateOrchestratorState",
+    "updateProxyConfig",
+    "updateSecurityAccess",
+    "updateSshKey",
+    "updateSubnet",
+    "updateTags",
+    "upgradeCcm",
+    "upgradeFreeipa",
+    "upscaleFreeipa",
+    "validateAwsCloudStorage",
+    "validateAzureCloudStorage",
+];
+
+/// Those of `de`.
+pub const DE: &[Route] = routes!(
+    "de":
+    "cancelBackup"
+    "createBackup"
+    "createVc"
+    "deleteBackup"
+    "deleteVc"
+    "describeBackup"
+    "describeService"
+    "describeVc"
+    "disableService"
+    "enableService"
+    "getBackupLogs"
+    "getKubeconfig"
+    "getServiceInitLogs"
+    "getSuspendResumeStatus"
+    "getUpgradeStatus"
+    "listBackups"
+    "listServices"
+    "listVcs"
+    "restoreService"
+    "resumeVc"
+    "suspendVc"
+    "updateService"
+    "updateVc"
+    "upgradeService"
+);
+
+/// The operations of `de` that this version answers with `UNIMPLEMENTED`.
+pub const DE_UNSUPPORTED: &[&str] = &[
+    "cancelBackup",
+    "createBackup",
+    "deleteBackup",
+    "describeBackup",
+    "getBackupLogs",
+    "getKubeconfig",
+    "getSuspendResumeStatus",
+    "getUpgradeStatus",
+    "listBackups",
+    "restoreService",
+    "resumeVc",
+    "suspendVc",
+    "updateService",
+    "updateVc",
+    "upgradeService",
+];
