@@ -278,10 +278,41 @@ impl Client {
         self.address.in_time(asked, timeout).await
     }
 
+    /// One request of an API that is spoken to by paths, and the answer to it, whatever that is. The answer is wiped after
+    /// use.
+    ///
+    /// # Errors
+    /// When there is no answer in time.
+    pub async fn post_to(
+        &self,
+        service: &str,
+        path: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+        let fields = [("content-type", "application/json")];
+        let asked = self.signed(service, path, &fields, body);
+        self.address.in_time(asked, timeout).await
+    }
+
     async fn ask(
         &self,
         service: &str,
         target: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
+        let fields = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", target),
+        ];
+        self.signed(service, "/", &fields, body).await
+    }
+
+    async fn signed(
+        &self,
+        service: &str,
+        path: &str,
+        fields: &[(&str, &str)],
         body: Vec<u8>,
     ) -> anyhow::Result<(http::StatusCode, Zeroizing<Vec<u8>>)> {
         let host = self.address.shown();
@@ -292,13 +323,11 @@ impl Client {
             region: &self.region,
             service,
         };
-        let fields = [
-            ("content-type", "application/x-amz-json-1.1"),
-            ("host", host.as_str()),
-            ("x-amz-target", target),
-        ];
-        let signed = signer.sign(&fields, &body, SystemClock::new().now());
-        let mut request = Request::post("/").header(header::USER_AGENT, "keyward");
+        let mut fields = fields.to_vec();
+        fields.push(("host", host.as_str()));
+        fields.sort_unstable();
+        let signed = signer.sign_post(path, &fields, &body, SystemClock::new().now());
+        let mut request = Request::post(path).header(header::USER_AGENT, "keyward");
         for (name, value) in signed {
             request = request.header(name, value);
         }

@@ -7,6 +7,8 @@
 mod account;
 mod agent;
 mod audit;
+mod cde;
+mod cdp;
 pub mod completions;
 pub mod env;
 mod first_start;
@@ -71,6 +73,10 @@ enum Command {
     Service(service::Service),
     #[command(subcommand)]
     Agent(agent::Agent),
+    #[command(subcommand)]
+    Cdp(cdp::Cdp),
+    #[command(subcommand)]
+    Cde(cde::Cde),
     #[command(subcommand)]
     Audit(audit::Audit),
     #[command(subcommand)]
@@ -197,6 +203,8 @@ impl Cli {
             Command::Policy(policy) => return policy.run(),
             Command::Volume(volume) => return volume.run(),
             Command::Agent(agent) => return agent.run(),
+            Command::Cdp(cdp) => cdp.run()?,
+            Command::Cde(cde) => cde.run()?,
             Command::Mount(mount) => mount.run()?,
             Command::Unmount(unmount) => unmount.run()?,
             Command::K8sPlugin(plugin) => plugin.run()?,

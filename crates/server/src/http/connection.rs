@@ -238,7 +238,12 @@ impl Connection {
             self.place.settle();
         }
         begun.answered(&head, peer.address(), &answer);
+        let is_clouderas = received.path.starts_with(keyward_altus::PREFIX)
+            || head.headers.contains_key("x-altus-auth");
         let mut response = render(answer);
+        if is_clouderas && let Some(id) = response.headers().get(REQUEST_ID).cloned() {
+            response.headers_mut().insert(ALTUS_REQUEST_ID, id);
+        }
         if head.method == http::Method::HEAD {
             // Otherwise the head would give the length of a body that is not sent.
             *response.body_mut() = Bytes::new();
@@ -308,6 +313,7 @@ fn without_body(front: &Front, received: &Received<'_>, fault: BodyFault) -> Ans
 }
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static(keyward_wire::response::ERROR_TYPE);
+const ALTUS_REQUEST_ID: HeaderName = HeaderName::from_static("x-altus-request-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 fn render(answer: Answer) -> Response<Bytes> {
