@@ -15,7 +15,7 @@ MODEL = botocore.session.get_session().get_service_model("kms")
 UNSUPPORTED = [
     line.strip()
     for line in (ROOT / "unsupported.txt").read_text().splitlines()
-    if line.strip() and not line.startswith(("#", "elasticfilesystem:", "iam:", "organizations:", "rds:", "sts:"))
+    if line.strip() and not line.startswith(("#", "de:", "elasticfilesystem:", "environments:", "iam:", "organizations:", "rds:", "sts:"))
 ]
 USAGES = {
     "RSA": "SIGN_VERIFY",

@@ -12,7 +12,7 @@ from keyward import Server, eventually
 from wire import Wire
 
 TOLD = (
-    "Keyward does not serve {0}. It serves kms, iam, sts, organizations, elasticfilesystem, rds and keyward: "
+    "Keyward does not serve {0}. It serves kms, iam, sts, organizations, elasticfilesystem, rds, environments, de and keyward: "
     "send requests for {0} to another endpoint."
 )
 # A service of each protocol, a call of it, and the code that its clients find.
