@@ -110,7 +110,16 @@ class Storage:
         """Mounts a file system on a directory, and answers that."""
         path = self.folder / name
         path.mkdir(exist_ok=True)
-        self.run("mount", file_system, path, *words, "--state-dir", self.state)
+        command = [binary(), "mount", file_system, path, *words, "--state-dir", self.state]
+
+        def answer():
+            done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=clean_environment())
+            # Its files can be there a moment before its process says so.
+            is_early = "is not there yet: try again when it is `available`" in done.stderr
+            return None if is_early else done
+
+        done = eventually(answer, seconds=30)
+        assert done.returncode == 0, done.stdout + done.stderr + self.log()
         return path
 
     def unmount(self, path):
