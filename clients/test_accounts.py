@@ -147,10 +147,10 @@ def test_accounts_are_listed_and_refused(own_server, tmp_path):
     data = own_server.data_dir
     own_server.drain()
     keyward("account", "create", "--data-dir", data, "--account-id", OTHER, "--name", "A b", "--email", "A@b.example")
-    keyward("account", "create", "--data-dir", data, "--account-id", OTHER, fails=f"there is an account {OTHER} already")
+    keyward("account", "create", "--data-dir", data, "--account-id", OTHER, fails=f"account {OTHER} already exists")
     keyward(
         "account", "create", "--data-dir", data, "--email", "a@B.example",
-        fails=f"the e-mail address is that of account {OTHER}",
+        fails=f"account {OTHER} already has this e-mail address",
     )
     keyward("account", "create", "--data-dir", data, "--account-id", "1", fails="use twelve digits")
     keyward("account", "create", "--data-dir", data, "--name", "x" * 51, fails="1 to 50 visible ASCII")

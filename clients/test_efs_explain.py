@@ -80,7 +80,7 @@ def test_why_a_user_was_not_let_in_and_what_would_let_it(server, storage, efs, f
     ask = ("--principal", user.arn, "--action", MOUNT, "--resource", arn(file_system))
     status, told = explain(*ask)
     assert status == 3
-    assert "either the file system policy or an identity policy of the caller must allow this, and none does." in told
+    assert "the file system policy or an identity policy of the caller must allow this, and none does." in told
     assert "What would allow it:" in told
     user.allow(MOUNT, resource=arn(file_system))
     status, told = explain(*ask)

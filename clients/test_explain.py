@@ -74,7 +74,7 @@ def test_the_context_counts_and_what_is_missing_is_said(keyward, user, kms):
     ask = ("explain", "--principal", user.arn, "--action", "kms:Decrypt", "--key", key)
     status, told = keyward(*ask)
     assert status == 3
-    assert "Not known to this question" in told and "aws:SourceIp" in told
+    assert "Not known here" in told and "aws:SourceIp" in told
     status, _ = keyward(*ask, "--context", "kms:EncryptionContext:dept=hr", "--context", "aws:SourceIp=10.1.2.3")
     assert status == 0
     status, _ = keyward(*ask, "--context", "kms:EncryptionContext:dept=hr", "aws:SourceIp=192.0.2.1")

@@ -110,6 +110,7 @@ def test_no_answer_repeats_it(silent, path):
         "kms": {"KeyId": key, "Plaintext": "aGk=", "CiphertextBlob": "aGk="},
         "keyward": {"Method": "POST", "Path": "/", "KeyId": key},
         "organizations": {"Email": "a@example.com", "AccountName": "a"},
+        "rds": {"DBInstanceIdentifier": "one", "DBInstanceClass": "db.t3.medium", "Engine": "postgres"},
         "sts": {"RoleArn": ROLE, "RoleSessionName": "name", "WebIdentityToken": "token"},
     }[service]
     if operation == "RetireGrant":

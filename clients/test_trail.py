@@ -253,7 +253,7 @@ def test_an_altered_store_is_found(own_server, tmp_path):
     shutil.copyfile(own_server.data_dir / "store.db", tmp_path / "before.db")
     edit(own_server, "UPDATE meta SET value = value + 1 WHERE name = 'revision'")
     said = refusal(own_server)
-    assert "the store was altered: what it knows of the audit trail is of revision " in said
+    assert "the store was altered: what it records about the audit trail is from revision " in said
     put_back(own_server, tmp_path / "before.db")
     edit(own_server, "DELETE FROM entry WHERE path = 'trail-head'")
     said = refusal(own_server)

@@ -253,7 +253,7 @@ def test_an_unsigned_request_to_a_rest_api_is_refused_as_aws_refuses_it(wire):
     assert answer.headers["x-amzn-ErrorType"] == "UnknownOperationException"
     about = wire.send(host, method="GET")
     assert about.status == 200
-    assert b"the APIs of AWS KMS, IAM, STS, Organizations and EFS." in about.body
+    assert b"the APIs of AWS KMS, IAM, STS, Organizations, EFS and RDS." in about.body
 
 
 def test_health_and_readiness_are_open_and_metrics_are_not_here(wire):
