@@ -52,6 +52,9 @@ pub trait Api: Sized + Send + Sync + 'static {
     type Context<'a>: Deref<Target = Context<'a>> + Copy + Send + Sync;
     /// The service's prefix in actions and credential scopes, such as `kms`.
     const SERVICE: &'static str;
+    /// What people call the API, such as `Organizations`; in capital letters, it is the end of the variable with its URL
+    /// in AWS's tools, such as `AWS_ENDPOINT_URL_ORGANIZATIONS`. Empty for an API that AWS's tools do not have.
+    const TITLE: &'static str = "";
     /// `eventSource` on the audit trail, such as `kms.amazonaws.com`.
     const EVENT_SOURCE: &'static str;
     /// How requests name the API and its operations.
@@ -267,6 +270,8 @@ pub type Prove = for<'a> fn(
 pub struct ApiDescription {
     /// See [`Api::SERVICE`].
     pub service: &'static str,
+    /// See [`Api::TITLE`].
+    pub title: &'static str,
     /// See [`Api::EVENT_SOURCE`].
     pub event_source: &'static str,
     /// See [`Api::WIRE`].
@@ -321,6 +326,7 @@ impl ApiDescription {
     pub const fn of<A: Api>() -> Self {
         Self {
             service: A::SERVICE,
+            title: A::TITLE,
             event_source: A::EVENT_SOURCE,
             wire: A::WIRE,
             operations: A::OPERATIONS,

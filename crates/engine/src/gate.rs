@@ -51,8 +51,7 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// The fault, under the service's own code and status. The audit trail always says
-    /// `AccessDenied`.
+    /// The fault, under the service's own code and status. The audit trail always says `AccessDenied`.
     pub fn into_fault(self, code: &'static str, status: u16) -> Fault {
         Fault::new(code, Some(self.message))
             .status(status)
@@ -296,8 +295,7 @@ impl<'a> PreparedQuestion<'a> {
         }
     }
 
-    /// The place of the resource's account in its organization, if resource control policies apply
-    /// to the resource.
+    /// The place of the resource's account in its organization, if resource control policies apply to the resource.
     fn limited_by(&self) -> Option<Membership> {
         self.owner.filter(|_| !self.rcps.is_empty()).cloned()
     }

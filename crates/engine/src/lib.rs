@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod protocol;
 pub mod request;
+pub mod sealed_text;
 pub mod server;
 pub mod service;
 pub mod session;

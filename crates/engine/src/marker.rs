@@ -2,19 +2,16 @@
 //! used to continue the list that it was issued for.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use keyward_crypto::{
-    aead::{self, Aad, NONCE_BYTES, Purpose},
-    random,
-};
+use keyward_crypto::aead::{Aad, Purpose};
 
-use crate::{context::Context, fault::Internal};
+use crate::{context::Context, fault::Internal, sealed_text};
 
 const VERSION: u8 = 2;
 
 /// Why a marker cannot be created or read.
 #[derive(Debug)]
 pub enum MarkerError {
-    /// This operation gave no such marker for this filter, account and Region.
+    /// This operation issued no such marker for this filter, account and Region.
     Invalid,
     /// The failure is on our side.
     Internal(Internal),
@@ -31,25 +28,15 @@ impl Context<'_> {
         filter: &str,
         position: &str,
     ) -> Result<String, MarkerError> {
-        let nonce: [u8; NONCE_BYTES] = random::array();
-        let key = self.marker_key()?;
-        let sealed = aead::seal(
-            key,
-            nonce,
-            &self.marker_aad(operation, filter),
-            position.as_bytes(),
-        );
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&sealed);
+        let aad = self.marker_aad(operation, filter);
+        let bytes = sealed_text::seal(self.marker_key()?, VERSION, &aad, position);
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// The position of a marker.
     ///
     /// # Errors
-    /// [`MarkerError::Invalid`] unless this operation gave it for this filter, account and
-    /// Region.
+    /// [`MarkerError::Invalid`] unless this operation gave it for this filter, account and Region.
     pub fn open_marker(
         &self,
         operation: &str,
@@ -59,16 +46,8 @@ impl Context<'_> {
         let bytes = URL_SAFE_NO_PAD
             .decode(marker)
             .map_err(|_| MarkerError::Invalid)?;
-        let Some((&VERSION, rest)) = bytes.split_first() else {
-            return Err(MarkerError::Invalid);
-        };
-        let (nonce, sealed) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(MarkerError::Invalid)?;
         let aad = self.marker_aad(operation, filter);
-        let position = aead::open(self.marker_key()?, *nonce, &aad, sealed)
-            .map_err(|_| MarkerError::Invalid)?;
-        String::from_utf8(position.expose().to_vec()).map_err(|_| MarkerError::Invalid)
+        sealed_text::open(self.marker_key()?, VERSION, &aad, &bytes).ok_or(MarkerError::Invalid)
     }
 
     fn marker_key(&self) -> Result<&[u8; 32], MarkerError> {

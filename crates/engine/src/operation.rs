@@ -45,8 +45,7 @@ pub trait Operation: Sized + Send + Sync + 'static {
     const READ_ONLY: bool;
     /// Every member of its input, in the order of AWS's model, and what the audit trail shows of it.
     const PARAMETERS: &'static [Parameter];
-    /// What its call does to the thread. All but [`Work::Ready`] runs on the bounded
-    /// [pool](crate::pool).
+    /// What its call does to the thread. All but [`Work::Ready`] runs on the bounded [pool](crate::pool).
     const WORK: Work = Work::Ready;
     /// The API it belongs to.
     type Api: Api;

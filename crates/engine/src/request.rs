@@ -144,8 +144,7 @@ impl Proof {
     /// A caller was proven, whose principal has this number.
     pub fn note(&self, principal: NonZeroU64) {
         let principal = principal.get();
-        // Read first, so that the requests of a connection do not invalidate each other's cache
-        // line.
+        // Read first, so that the requests of a connection do not invalidate each other's cache line.
         if self.0.load(Ordering::Relaxed) != principal {
             self.0.store(principal, Ordering::Relaxed);
         }
@@ -210,8 +209,7 @@ impl Answer {
         }
     }
 
-    /// The same answer in that style, with the code of an error where the style has it outside of the
-    /// body.
+    /// The same answer in that style, with the code of an error where the style has it outside of the body.
     #[must_use]
     pub fn with_code(mut self, style: Style, code: Cow<'static, str>) -> Self {
         if matches!(style, Style::Rest(_)) {
@@ -237,8 +235,7 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// The resource for which a service calls on its own behalf. Only a service can name it, and only
-/// if it is signed.
+/// The resource for which a service calls on its own behalf. Only a service can name it, and only if it is signed.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
     /// `aws:SourceArn`

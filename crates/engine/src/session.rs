@@ -1,8 +1,7 @@
 //! Temporary credentials: a session and its token.
 //!
-//! A session is stored nowhere: its token contains all of it, sealed. What may change afterwards
-//! (the user or role, its policies) is looked up for every request, so that deleting or denying the
-//! role stops its sessions at once.
+//! A session is stored nowhere: its token contains all of it, sealed. What may change afterwards (the user or role,
+//! its policies) is looked up for every request, so that deleting or denying the role stops its sessions at once.
 //!
 //! ```text
 //! token = base64(version 2 (1) ‖ salt (16) ‖ nonce (12) ‖ AES-256-GCM(record as JSON) and tag)
@@ -313,8 +312,7 @@ impl Sessions {
     /// The session of a token, presented with that access key.
     ///
     /// # Errors
-    /// [`TokenError::Invalid`] unless it is this server's and this access key's; `Expired` if its
-    /// time is over.
+    /// [`TokenError::Invalid`] unless it is this server's and this access key's; `Expired` if its time is over.
     pub fn open(
         &self,
         access_key_id: &AccessKeyId,

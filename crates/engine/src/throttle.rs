@@ -1,5 +1,4 @@
-//! How many requests one principal may send: a token bucket for each, if the operator configures
-//! it.
+//! How many requests one principal may send: a token bucket for each, if the operator configures it.
 //!
 //! Whatever is over the rate is answered before anything is parsed, looked up or recorded, so that
 //! no principal can keep a server, or its disk, busy alone. The sessions of a role share its bucket. What a

@@ -1,11 +1,10 @@
 //! How many requests are worked on at once, and whose turn is next.
 //!
-//! A request that is being handled holds records, its answer and its event, and takes processor time;
-//! one that waits for its turn holds what its client sent. So only a limited number are handled, from
-//! the proof of the caller to the answer: of one principal at most half of them, and principals take
-//! turns, however many requests one of them has. The caller of a request is not authenticated before its
-//! turn, so the caller that was last authenticated on the connection counts, and on a new connection the
-//! address.
+//! A request that is being handled holds records, its answer and its event, and takes processor time; one that waits
+//! for its turn holds what its client sent. So only a limited number are handled, from the proof of the caller to the
+//! answer: of one principal at most half of them, and principals take turns, however many requests one of them has.
+//! The caller of a request is not authenticated before its turn, so the caller that was last authenticated on the
+//! connection counts, and on a new connection the address.
 //!
 //! The bytes of waiting requests are bounded: beyond that, the caller who has most of them is told
 //! to slow down. While nobody waits, no lock is taken.

@@ -4,10 +4,9 @@
 //! While such an operation runs, the runtime serves other requests on another thread. The pool bounds how
 //! many run at once; some wait for their turn without holding a thread, and the rest are refused.
 //!
-//! Operations that block do not use a processor, so many may run. Those that compute use one, for up to
-//! seconds: they get at most half of the processors, and the other half remains for requests that do not
-//! compute. At most one operation of each principal computes or waits here, so that principals with much
-//! to compute take turns.
+//! Operations that block do not use a processor, so many may run. Those that compute use one, for up to seconds: they
+//! get at most half of the processors, and the other half remains for requests that do not compute. At most one
+//! operation of each principal computes or waits here, so that principals with much to compute take turns.
 
 use std::{
     collections::HashSet,

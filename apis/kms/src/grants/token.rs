@@ -5,11 +5,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_crypto::{
-    aead::{self, Aad, NONCE_BYTES, Purpose},
+    aead::{Aad, Purpose},
     derive::DerivedKey,
-    random,
 };
-use keyward_engine::fault::Internal;
+use keyward_engine::{fault::Internal, sealed_text};
 use keyward_types::{
     account::AccountId,
     arn::ArnParts,
@@ -39,18 +38,8 @@ impl Cx<'_> {
     /// # Errors
     /// Never.
     pub fn seal_grant_token(&self, key: &KeyArn, grant: &GrantId) -> Result<String, KmsFault> {
-        let nonce: [u8; NONCE_BYTES] = random::array();
-        let content = format!("{key} {grant}");
-        let token_key = self.grant_token_key();
-        let sealed = aead::seal(
-            &token_key,
-            nonce,
-            &self.grant_token_aad(),
-            content.as_bytes(),
-        );
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&sealed);
+        let (token_key, aad) = (self.grant_token_key(), self.grant_token_aad());
+        let bytes = sealed_text::seal(&token_key, VERSION, &aad, &format!("{key} {grant}"));
         Ok(STANDARD.encode(bytes))
     }
 
@@ -78,18 +67,8 @@ impl Cx<'_> {
 
     fn opened(&self, token: &str) -> Option<String> {
         let bytes = STANDARD.decode(token).ok()?;
-        let Some((&VERSION, rest)) = bytes.split_first() else {
-            return None;
-        };
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
-        let content = aead::open(
-            &self.grant_token_key(),
-            *nonce,
-            &self.grant_token_aad(),
-            sealed,
-        )
-        .ok()?;
-        String::from_utf8(content.expose().to_vec()).ok()
+        let (token_key, aad) = (self.grant_token_key(), self.grant_token_aad());
+        sealed_text::open(&token_key, VERSION, &aad, &bytes)
     }
 
     fn grant_token_key(&self) -> DerivedKey {

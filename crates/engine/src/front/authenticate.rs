@@ -185,8 +185,7 @@ impl<'e> Expected<'e> {
 }
 
 impl<'e> Expected<'e> {
-    /// For what the client of a resource signed as a presigned query, which is valid until it
-    /// expires.
+    /// For what the client of a resource signed as a presigned query, which is valid until it expires.
     pub const fn of_client(service: &'e str) -> Self {
         let (skew, presigned) = (Skew::FifteenMinutes, Presigned::UntilItExpires);
         Self {

@@ -186,8 +186,7 @@ pub(super) fn claimed_service<'a>(received: &Received<'a>) -> Option<Cow<'a, str
 /// What AWS calls the version of a request that names none.
 const NO_VERSION: &str = "NO_VERSION_SPECIFIED";
 
-/// The fault of an action that an API does not have in that version, or that this version of
-/// Keyward does not serve.
+/// The fault of an action that an API does not have in that version, or that this version of Keyward does not serve.
 pub fn unknown_action_fault(name: &str, version: &str) -> crate::fault::Fault {
     let shown = |text: &str| text.chars().take(128).collect::<String>();
     let message = format!(

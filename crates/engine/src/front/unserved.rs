@@ -1,6 +1,5 @@
-//! Requests that no API here serves, of another AWS service or of none. A caller with a valid
-//! signature is told what is served, and the event is on the trail; it is not counted among the
-//! failed authentications.
+//! Requests that no API here serves, of another AWS service or of none. A caller with a valid signature is told what
+//! is served, and the event is on the trail; it is not counted among the failed authentications.
 
 use keyward_metrics::Ended;
 use keyward_wire::sigv4::{Claim, Presigned, Request, Skew};

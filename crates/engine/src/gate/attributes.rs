@@ -34,8 +34,7 @@ pub struct RequestAttributes<'a> {
 }
 
 impl<'a> RequestAttributes<'a> {
-    /// The values for a question about a resource of that account, which may be in an
-    /// organization.
+    /// The values for a question about a resource of that account, which may be in an organization.
     pub fn new(
         cx: &'a Context<'a>,
         on: &'a dyn Protected,

@@ -1,5 +1,4 @@
-//! Condition keys, with their types and who supplies them: those of every service, and how an API
-//! declares its own.
+//! Condition keys, with their types and who supplies them: those of every service, and how an API declares its own.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
 
@@ -121,9 +120,8 @@ pub const GLOBAL: &[DeclaredKey] = &[
     key("<provider>:sub", String, Session),
 ];
 
-/// Declares the condition keys of an API, a row each: those that its operations supply, with the
-/// name that operations call them by, and those that come from elsewhere, such as the resource.
-/// `ALL` has every row.
+/// Declares the condition keys of an API, a row each: those that its operations supply, with the name that operations
+/// call them by, and those that come from elsewhere, such as the resource. `ALL` has every row.
 #[macro_export]
 macro_rules! condition_keys {
     (

@@ -29,8 +29,7 @@ pub struct Evaluation {
     pub outcome: Outcome,
     /// The condition values that the operation supplied.
     pub supplied: Supplied,
-    /// The place of the resource's account in its organization, if resource control policies apply
-    /// to the resource.
+    /// The place of the resource's account in its organization, if resource control policies apply to the resource.
     pub limited_by: Option<Membership>,
 }
 

@@ -1,5 +1,4 @@
-//! What a permit is requested for. Each API says how its own resources are protected; the gate
-//! knows none of them.
+//! What a permit is requested for. Each API says how its own resources are protected; the gate knows none of them.
 
 use std::{fmt, sync::Arc};
 
@@ -16,8 +15,7 @@ use crate::{caller::Caller, context::Context, directory::units::organization::Me
 
 /// Something that a permit is requested for.
 pub trait Protected: fmt::Debug + Sync {
-    /// What the policies decide about; `None` if a caller that belongs to no account has no such
-    /// resource.
+    /// What the policies decide about; `None` if a caller that belongs to no account has no such resource.
     fn resource(&self, caller: &Caller) -> Option<Resource<'_>>;
 
     /// The text that denials show for the resource where the caller has none.
@@ -43,8 +41,7 @@ pub trait Protected: fmt::Debug + Sync {
         false
     }
 
-    /// The values of the condition keys that describe it; `None` for keys that do not. `key` is in
-    /// lower case.
+    /// The values of the condition keys that describe it; `None` for keys that do not. `key` is in lower case.
     fn value(&self, _key: &str, _cx: &Context<'_>) -> Option<Values<'_>> {
         None
     }
@@ -90,8 +87,7 @@ pub trait InEvents: fmt::Debug + Send + Sync {
     fn element(&self) -> &Fragment;
 }
 
-/// A resource of the caller's own account without a policy of its own: only identity policies
-/// decide.
+/// A resource of the caller's own account without a policy of its own: only identity policies decide.
 #[derive(Clone, Copy, Debug)]
 pub struct IdentityOnly<'a> {
     arn: &'a str,
@@ -140,8 +136,7 @@ impl Protected for IdentityOnly<'_> {
     }
 }
 
-/// The caller's account as a whole, in its Region or in none, for actions that are not about a
-/// single resource.
+/// The caller's account as a whole, in its Region or in none, for actions that are not about a single resource.
 #[derive(Clone, Debug)]
 pub(super) struct AccountWide {
     pub arn: String,
