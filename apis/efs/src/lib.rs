@@ -98,6 +98,7 @@ impl Api for Efs {
     type State = EfsState;
     type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "elasticfilesystem";
+    const TITLE: &'static str = "EFS";
     const EVENT_SOURCE: &'static str = "elasticfilesystem.amazonaws.com";
     const WIRE: Wire = Wire::Rest {
         version: "2015-02-01",

@@ -76,6 +76,7 @@ impl Api for Iam {
     type State = ();
     type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "iam";
+    const TITLE: &'static str = "IAM";
     const EVENT_SOURCE: &'static str = "iam.amazonaws.com";
     const WIRE: Wire = Wire::Query {
         version: "2010-05-08",

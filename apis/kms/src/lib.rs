@@ -96,6 +96,7 @@ impl Api for Kms {
     type State = KmsState;
     type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "kms";
+    const TITLE: &'static str = "KMS";
     const EVENT_SOURCE: &'static str = "kms.amazonaws.com";
     const WIRE: Wire = Wire::Json {
         target_prefix: "TrentService.",

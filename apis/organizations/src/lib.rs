@@ -59,6 +59,7 @@ impl Api for Organizations {
     type State = ();
     type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "organizations";
+    const TITLE: &'static str = "Organizations";
     const EVENT_SOURCE: &'static str = "organizations.amazonaws.com";
     const WIRE: Wire = Wire::Json {
         target_prefix: "AWSOrganizationsV20161128.",

@@ -93,6 +93,7 @@ impl Api for Rds {
     type State = RdsState;
     type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "rds";
+    const TITLE: &'static str = "RDS";
     const EVENT_SOURCE: &'static str = "rds.amazonaws.com";
     const WIRE: Wire = Wire::Query {
         version: "2014-10-31",

@@ -78,6 +78,7 @@ impl Api for Sts {
     type State = StsState;
     type Context<'a> = Cx<'a>;
     const SERVICE: &'static str = "sts";
+    const TITLE: &'static str = "STS";
     const EVENT_SOURCE: &'static str = "sts.amazonaws.com";
     const WIRE: Wire = Wire::Query {
         version: "2011-06-15",

@@ -48,7 +48,7 @@ Quick start:
 
 /// Key management and encryption at rest with the APIs of AWS
 ///
-/// Keyward serves AWS KMS, IAM, STS, Organizations and EFS on your own machines. The AWS CLI and every AWS
+/// Keyward serves AWS KMS, IAM, STS, Organizations, EFS and RDS on your own machines. The AWS CLI and every AWS
 /// SDK work with it unmodified. Every request is authenticated (Signature Version 4), authorized as
 /// AWS would decide, and recorded before it is answered.
 #[derive(Debug, Parser)]

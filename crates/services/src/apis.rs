@@ -50,6 +50,12 @@ macro_rules! apis {
             vec![<$own>::description(), $( <$api>::description(), )*]
         }
 
+        /// What people call the APIs that AWS has too, in the order of the table.
+        pub fn titles() -> Vec<&'static str> {
+            let titles = descriptions().into_iter().map(|api| api.title);
+            titles.filter(|title| !title.is_empty()).collect()
+        }
+
         /// All of them. Clients that name no API speak to STS, as at AWS.
         pub fn services(states: &States) -> Services {
             fn of<A: Api>(

@@ -20,6 +20,10 @@ Examples:
   keyward account create --data-dir /var/lib/keyward --account-id 111122223333 \\
       --credentials ~/.aws/production --profile production";
 
+const LIST_EXAMPLES: &str = "\
+Example:
+  keyward account list --data-dir /var/lib/keyward";
+
 /// Add accounts or list them, while the server is stopped
 ///
 /// While the server runs, an organization's management account adds accounts with
@@ -62,6 +66,7 @@ pub struct Create {
 
 /// List the accounts of a data directory
 #[derive(Debug, Args)]
+#[command(after_long_help = LIST_EXAMPLES)]
 pub struct List {
     #[command(flatten)]
     existing: Existing,

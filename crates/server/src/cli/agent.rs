@@ -30,6 +30,16 @@ fn after_token() -> String {
     )
 }
 
+fn after_remove() -> String {
+    format!(
+        "Examples:
+  keyward agent remove --data-dir DIR agent-0123456789abcdef0
+  keyward agent remove --data-dir DIR token-0123456789abcdef0
+
+{ENVIRONMENT}"
+    )
+}
+
 /// Where an agent keeps everything, unless another directory is given.
 const STATE_DIR: &str = "/var/lib/keyward-agent";
 
@@ -101,7 +111,7 @@ pub struct Token {
 /// assigned to another agent (`keyward agent assign`). To stop using a token, give the token's id: this also removes the agent that
 /// registered with it and has not called since. Needs keyward:RemoveAgent.
 #[derive(Debug, Args)]
-#[command(after_long_help = ENVIRONMENT)]
+#[command(after_long_help = after_remove())]
 pub struct Remove {
     #[command(flatten)]
     connect: Connect,

@@ -18,6 +18,10 @@ Examples:
   keyward audit verify --data-dir /var/lib/keyward
   keyward audit verify --data-dir /var/lib/keyward --archive /mnt/trail/2025";
 
+const ACCEPT_EXAMPLES: &str = "\
+Example:
+  keyward audit accept-loss --data-dir /var/lib/keyward";
+
 /// Verify the audit trail, or accept a loss, while the server is stopped
 #[derive(Debug, Subcommand)]
 pub enum Audit {
@@ -44,6 +48,7 @@ pub struct Verify {
 /// Whatever is left of the trail and is not authentic is moved aside. The trail records that you
 /// accepted the loss.
 #[derive(Debug, Args)]
+#[command(after_long_help = ACCEPT_EXAMPLES)]
 pub struct AcceptLoss {
     #[command(flatten)]
     existing: Existing,

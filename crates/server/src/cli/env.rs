@@ -6,6 +6,8 @@ use clap::Args;
 use keyward_client::exports::Exports;
 use zeroize::Zeroizing;
 
+use keyward_services::apis;
+
 use crate::{cli::Existing, out::say};
 
 const EXAMPLES: &str = "\
@@ -47,9 +49,9 @@ impl Env {
         }
         // Variables that would take precedence over these.
         say!("unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE")?;
-        Ok(say!(
-            "unset AWS_ENDPOINT_URL_KMS AWS_ENDPOINT_URL_IAM AWS_ENDPOINT_URL_STS AWS_ENDPOINT_URL_ORGANIZATIONS AWS_ENDPOINT_URL_EFS"
-        )?)
+        let of_each = apis::titles().into_iter();
+        let of_each = of_each.map(|title| format!(" AWS_ENDPOINT_URL_{}", title.to_uppercase()));
+        Ok(say!("unset{}", of_each.collect::<String>())?)
     }
 }
 

@@ -63,7 +63,7 @@ const BACKLOG: i32 = 1024;
 /// Bytes of locked memory that a process has beside the arena.
 const LOCKED_BESIDE: u64 = 4 << 20;
 
-/// Serve KMS, IAM, STS, Organizations and EFS; the first start creates everything
+/// Serve KMS, IAM, STS, Organizations, EFS and RDS; the first start creates everything
 ///
 /// The first start creates the root key, the account and an access key of its root user, and prints
 /// where they are. When the server is ready, it prints the line `listening on URL`.

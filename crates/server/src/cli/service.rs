@@ -17,6 +17,14 @@ const CREATE_EXAMPLES: &str = "\
 Example:
   keyward service create elasticfilesystem --data-dir /var/lib/keyward";
 
+const LIST_EXAMPLES: &str = "\
+Example:
+  keyward service list --data-dir /var/lib/keyward";
+
+const DELETE_EXAMPLES: &str = "\
+Example:
+  keyward service delete elasticfilesystem --data-dir /var/lib/keyward";
+
 /// Give credentials to services that act for callers, while the server is stopped
 ///
 /// A service with credentials signs requests as its service principal, such as
@@ -46,13 +54,15 @@ pub struct Create {
 
 /// List the services, and which of them have credentials
 #[derive(Debug, Args)]
+#[command(after_long_help = LIST_EXAMPLES)]
 pub struct List {
     #[command(flatten)]
     existing: Existing,
 }
 
-/// Take a service's credentials away
+/// Delete a service's credentials
 #[derive(Debug, Args)]
+#[command(after_long_help = DELETE_EXAMPLES)]
 pub struct Delete {
     #[command(flatten)]
     existing: Existing,

@@ -8,6 +8,14 @@ use crate::{
     out::say,
 };
 
+const CLOCK_EXAMPLES: &str = "\
+Example:
+  keyward store accept-clock --data-dir /var/lib/keyward";
+
+const RESTORE_EXAMPLES: &str = "\
+Example:
+  keyward store accept-restore --data-dir /var/lib/keyward";
+
 /// Accept a restored store or a corrected clock, while the server is stopped
 #[derive(Debug, Subcommand)]
 pub enum Store {
@@ -20,6 +28,7 @@ pub enum Store {
 /// A server whose clock jumped destroys no keys, because their waiting periods would seem to have
 /// ended. Run this if the clock is right now. The audit trail records it.
 #[derive(Debug, Args)]
+#[command(after_long_help = CLOCK_EXAMPLES)]
 pub struct AcceptClock {
     #[command(flatten)]
     existing: Existing,
@@ -31,6 +40,7 @@ pub struct AcceptClock {
 /// changes made after the backup are not in the store; the audit trail shows what they were, and
 /// records that you accepted the restore.
 #[derive(Debug, Args)]
+#[command(after_long_help = RESTORE_EXAMPLES)]
 pub struct AcceptRestore {
     #[command(flatten)]
     existing: Existing,

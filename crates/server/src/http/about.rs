@@ -1,13 +1,23 @@
 //! The answer to a browser or `curl`, which send no signature: what this server is.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use keyward_engine::service::Services;
+use keyward_services::apis;
 
 /// What the server is, and how to use it.
-const ABOUT: &str = "\
-This is Keyward: key management with the APIs of AWS KMS, IAM, STS, Organizations and EFS.
+static ABOUT: LazyLock<String> = LazyLock::new(|| {
+    let titles = apis::titles();
+    let (last, others) = titles.split_last().unwrap_or((&"", &[]));
+    format!(
+        "This is Keyward: key management with the APIs of AWS {} and {last}.\n\n{USE}",
+        others.join(", ")
+    )
+});
 
+const USE: &str = "\
 It answers AWS clients, not browsers. Point the AWS CLI or an AWS SDK at this server:
 
     export AWS_ENDPOINT_URL=<this URL>
@@ -32,7 +42,7 @@ pub fn answer(path: &str) -> Response<Bytes> {
     let (status, text) = if path == "/" {
         (StatusCode::OK, Bytes::from_static(ABOUT.as_bytes()))
     } else {
-        let text = format!("There is nothing at this path.\n\n{ABOUT}");
+        let text = format!("There is nothing at this path.\n\n{}", *ABOUT);
         (StatusCode::NOT_FOUND, text.into())
     };
     let mut response = Response::new(text);

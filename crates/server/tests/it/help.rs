@@ -20,9 +20,27 @@ fn check(desk: &Desk, words: &[String]) {
     let help = desk.keyward(&format!("{} --help", words.join(" "))).ok();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/help");
     expect_file![golden.join(format!("{name}.txt"))].assert_eq(&help);
-    for command in commands(&help) {
+    let commands = commands(&help);
+    let has_examples = ["Example:\n", "Examples:\n"]
+        .iter()
+        .any(|title| help.contains(title));
+    assert!(
+        has_examples || !commands.is_empty(),
+        "{name} has no examples"
+    );
+    for command in commands {
         let words = [words, &[command]].concat();
         check(desk, &words);
+    }
+}
+
+#[test]
+fn the_help_names_every_api() {
+    let desk = Desk::new();
+    for help in [desk.keyward("--help").ok(), desk.keyward("serve -h").ok()] {
+        for title in keyward_services::apis::titles() {
+            assert!(help.contains(title), "{title} is not in {help}");
+        }
     }
 }
 

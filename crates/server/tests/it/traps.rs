@@ -234,7 +234,7 @@ fn a_browser_is_told_what_this_is() {
     let (status, about) = get("/");
     assert_eq!(status, 200);
     expect![[r#"
-        This is Keyward: key management with the APIs of AWS KMS, IAM, STS, Organizations and EFS.
+        This is Keyward: key management with the APIs of AWS KMS, IAM, STS, Organizations, EFS and RDS.
 
         It answers AWS clients, not browsers. Point the AWS CLI or an AWS SDK at this server:
 

@@ -6,11 +6,17 @@ use keyward_services::apis::condition_keys;
 
 use crate::out::{OutError, say};
 
+const EXAMPLES: &str = "\
+Examples:
+  keyward policy keys
+  keyward policy keys | grep kms:";
+
 /// List the condition keys that the server supplies, with their types and where they come from
 ///
-/// `<…>` stands for a name that a user chose. A key of several values (strings) needs ForAllValues or
+/// `<…>` is a placeholder for a name that a user chose. A key with several values (strings) needs ForAllValues or
 /// ForAnyValue. Condition keys of AWS that are not in the list are absent from every request.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Keys {}
 
 impl Keys {
