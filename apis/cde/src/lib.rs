@@ -81,6 +81,7 @@ macro_rules! speaks_altus {
         type State = CdeState;
         type Context<'a> = Cx<'a>;
         const INTERNAL: &'static str = "INTERNAL";
+        const CALLS_OTHERS: bool = true;
         const THROTTLED: (&'static str, &'static str) =
             ("RESOURCE_EXHAUSTED", "Too many requests. Try again later.");
 

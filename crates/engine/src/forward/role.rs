@@ -43,6 +43,9 @@ impl AssumedRole {
         of: (&'static ActingService, Resource<'_>),
         body: &[u8],
     ) -> Result<Self, NotDone> {
+        const {
+            assert!(A::CALLS_OTHERS, "an API that calls others says so");
+        }
         let context = Context {
             region,
             form: Form::Json,
