@@ -133,7 +133,7 @@ def test_a_forged_note_keeps_no_database_from_being_ended(rds, kms, instance, ar
     storage = instance.storage
     note = storage.state / "volumes" / f"{instance.id}.json"
     note.write_text(note.read_text().replace('"encrypted":true', '"encrypted":false'))
-    eventually(lambda: "does not count" in storage.run("agent", "list", "--data-dir", storage.server.data_dir).stdout)
+    eventually(lambda: "is not valid (" in storage.run("agent", "list", "--data-dir", storage.server.data_dir).stdout)
     # It goes on, as it is.
     assert instance.psql("SELECT id FROM figures") == "7"
     kms.disable_key(KeyId=arn)
@@ -151,4 +151,4 @@ def test_a_note_that_the_server_contradicts_starts_no_database(rds, instance):
     storage.start()
     instance.wait("failed")
     assert is_cut_off(instance)
-    assert "does not say the same of its encryption" in instance.said()
+    assert "disagree about whether the volume is encrypted" in instance.said()

@@ -82,8 +82,8 @@ struct Desk {
     last: BTreeMap<VolumeId, Status>,
     /// Those that are being ended.
     ending: BTreeSet<VolumeId>,
-    /// Those that an earlier run has started, and that have not been found yet.
-    adopted: BTreeSet<VolumeId>,
+    /// The start and the password that each had when it ran last.
+    epochs: BTreeMap<VolumeId, (u64, u32)>,
 }
 
 /// What is said of the database servers that can run here.
@@ -131,13 +131,9 @@ impl Databases {
         if desk.ending.contains(volume) || desk.told.get(volume) == Some(wanted) {
             return;
         }
-        let is_recorded = self.record(volume).exists();
         match self.run(volume, mounted_at, wanted) {
             Ok(()) => {
                 desk.failed.remove(volume);
-                if is_recorded && !desk.last.contains_key(volume) {
-                    desk.adopted.insert(volume.clone());
-                }
                 desk.told.insert(volume.clone(), wanted.clone());
             }
             Err(error) => {
@@ -163,17 +159,24 @@ impl Databases {
         let status = self.status(volume);
         let is_told =
             |status: &Status| status.state != State::Starting || !status.message.is_empty();
-        if desk.adopted.contains(volume) && desk.failed.is_empty() {
-            // It probably runs, as the server knows it. That it is looked for is no news.
-            if !status.as_ref().is_some_and(is_told) {
-                return None;
-            }
-            desk.adopted.remove(volume);
+        if !desk.last.contains_key(volume)
+            && !desk.failed.contains_key(volume)
+            && free.is_some()
+            && !status.as_ref().is_some_and(is_told)
+        {
+            // It may run already, as the server knows it. That it is looked for is no news.
+            return None;
         }
         if let Some(status) = &status {
             desk.last.insert(volume.clone(), status.clone());
+            if status.state == State::Running {
+                let epochs = (status.restart_epoch, status.password_epoch);
+                desk.epochs.insert(volume.clone(), epochs);
+            }
         }
         let last = desk.last.get(volume);
+        // What has been carried out, is so when it runs.
+        let epochs = desk.epochs.get(volume).copied().unwrap_or_default();
         let (state, message) = match (&status, desk.failed.get(volume)) {
             (_, Some(why)) => (DatabaseState::Failed, why.clone()),
             (Some(status), None) => (state(status.state), status.message.clone()),
@@ -193,8 +196,8 @@ impl Databases {
             engine_version: last
                 .and_then(|last| last.version)
                 .map(|one| one.to_string()),
-            restart_epoch: last.map_or(0, |last| last.restart_epoch),
-            password_epoch: last.map_or(0, |last| u64::from(last.password_epoch)),
+            restart_epoch: epochs.0,
+            password_epoch: u64::from(epochs.1),
             message: Some(message).filter(|message| !message.is_empty()),
             storage_full: is_full,
         })
@@ -278,7 +281,6 @@ impl Databases {
         desk.ending.remove(volume);
         desk.told.remove(volume);
         desk.failed.remove(volume);
-        desk.adopted.remove(volume);
         if let Some(last) = desk.last.get_mut(volume) {
             last.state = State::Stopped;
         }
@@ -306,6 +308,7 @@ impl Databases {
         }
         let mut desk = self.desk.lock();
         desk.last.remove(volume);
+        desk.epochs.remove(volume);
         drop(desk);
         match &self.servers {
             Ok(servers) => Ok(servers.forget(&name(volume)?)?),
