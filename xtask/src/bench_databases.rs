@@ -109,6 +109,7 @@ impl Places {
             folder(&at(place), 0o755)?;
             if place == "gocryptfs" {
                 mount_gocryptfs(&at(place))?;
+                folder(&at(place), 0o755)?;
             }
             let server = start(place, port, &runtime)?;
             self.others.push(server);
