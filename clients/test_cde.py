@@ -379,6 +379,22 @@ def test_what_only_enabling_notes_cannot_be_asked_for(cdp):
     assert cdp.run("de", "record-provisioning")[0] != 0
 
 
+def test_an_environment_that_is_named_by_its_crn_is_protected_by_its_name(server, folder, cdp, story):
+    name = story.environment()
+    crn = cdp("environments", "describe-environment", "--environment-name", name)["environment"]["crn"]
+    user = User(server, server.client("iam"))
+    user.allow("environments:*", "de:*", name="all")
+    resources = [f"arn:aws:{service}::{ACCOUNT}:environment/{name}" for service in ("environments", "de")]
+    user.allow("*", resource=resources, effect="Deny", name="not-this")
+    theirs = Cdp(server, folder, *key_of(server, user.name))
+    for named in (name, crn):
+        text = f"on resource: arn:aws:environments::{ACCOUNT}:environment/{name} with an explicit deny"
+        words = ["environments", "describe-environment", "--environment-name", named]
+        is_refused(theirs, words, 403, DENIED, text)
+        text = f"on resource: arn:aws:de::{ACCOUNT}:environment/{name} with an explicit deny"
+        is_refused(theirs, enable(named), 403, DENIED, text)
+
+
 def test_an_operation_that_is_not_served_is_told_so(cdp):
     text = "listBackups is not supported by this version of Keyward."
     is_refused(cdp, ["de", "list-backups"], 400, "UNIMPLEMENTED", text)

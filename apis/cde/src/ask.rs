@@ -13,7 +13,7 @@ use keyward_engine::{
 use keyward_types::action::Action;
 use keyward_wire::json::{Members, Object};
 
-use crate::{CdeState, Cx, fault::CdeFault, members};
+use crate::{CdeState, Cx, fault::CdeFault, kept, members, records::EnvironmentRecord};
 
 /// An operation on one resource of the caller's account, or on none in particular.
 pub trait Ask: Action + Sized {
@@ -78,8 +78,13 @@ impl<O: Ask + std::fmt::Debug> Operation for Asked<O> {
     }
 
     async fn resolve<'c>(&self, cx: &'c Cx<'c>) -> Result<Option<String>, CdeFault> {
-        let resource = self.0.resource();
-        Ok(resource.map(|resource| cx.arn_of(O::SERVICE, &resource)))
+        match self.0.resource() {
+            Some(resource) => {
+                let resource = cx.by_name(resource).await?;
+                Ok(Some(cx.arn_of(O::SERVICE, &resource)))
+            }
+            None => Ok(None),
+        }
     }
 
     fn authorize(&self, arn: &Option<String>, gate: &Gate<'_>) -> Result<Permit<O>, Denied> {
@@ -104,6 +109,25 @@ impl<O: Ask + std::fmt::Debug> Operation for Asked<O> {
 }
 
 impl Cx<'_> {
+    /// The end of an ARN with the name of an environment in place of its CRN: policies name it in one way only.
+    ///
+    /// # Errors
+    /// When the environments cannot be read.
+    pub async fn by_name(&self, resource: String) -> Result<String, CdeFault> {
+        let Some(crn) = resource
+            .strip_prefix("environment/")
+            .filter(|name| name.starts_with("crn:"))
+        else {
+            return Ok(resource);
+        };
+        let all = kept::every::<EnvironmentRecord>(self).await?;
+        let found = all.iter().find(|one| self.crn_of_environment(one) == crn);
+        Ok(match found {
+            Some(one) => format!("environment/{}", one.name),
+            None => resource,
+        })
+    }
+
     /// The ARN of a resource of a service in the caller's account.
     pub fn arn_of(&self, service: &str, resource: &str) -> String {
         let (partition, account) = (self.partition(), self.account());

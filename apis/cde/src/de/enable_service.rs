@@ -174,7 +174,8 @@ impl Operation for EnableService {
     }
 
     async fn resolve<'c>(&self, cx: &'c Cx<'c>) -> Result<String, CdeFault> {
-        Ok(cx.arn_of("de", &format!("environment/{}", self.environment)))
+        let resource = format!("environment/{}", self.environment);
+        Ok(cx.arn_of("de", &cx.by_name(resource).await?))
     }
 
     fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
