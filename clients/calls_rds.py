@@ -34,7 +34,7 @@ class Databases:
 
     def poll(self, **members):
         """What is wanted, after saying what is installed."""
-        members = {"Databases": VERSIONS, "DatabaseAuthority": AUTHORITY, "WaitSeconds": 0, **members}
+        members = {"Databases": VERSIONS, "DatabaseAuthority": AUTHORITY, "WaitSeconds": 0, "Copies": True, **members}
         status, answer = self.agent.call("PollVolumes", **members)
         assert status == 200, answer
         return answer["Volumes"]
@@ -54,6 +54,14 @@ class Databases:
                 **{name: wanted["Database"][name] for name in ("EngineVersion", "RestartEpoch", "PasswordEpoch")},
             }
         assert self.agent.call("ReportVolumes", Volumes=[told]) == (200, {"Stale": []})
+
+    def copied(self, state="READY"):
+        """Says how the snapshots are that are to be made, and answers what was wanted of them."""
+        made = [one for one in self.poll() if "Origin" in one and one.get("AtRest")]
+        for one in made:
+            told = {"VolumeId": one["VolumeId"], "Generation": one["Generation"], "State": state}
+            assert self.agent.call("ReportVolumes", Volumes=[told]) == (200, {"Stale": []})
+        return made
 
     def open(self, resource_id):
         """Status and body of the question for the data key."""
@@ -106,6 +114,13 @@ class World:
     def arn(self, **members):
         return f"arn:aws:rds:{REGION}:000000000000:db:{self.instance(**members)}"
 
+    def snapshot(self, **members):
+        """The name of a snapshot that is available."""
+        name = "snapshot-" + uuid.uuid4().hex
+        self.maker.create_db_snapshot(DBSnapshotIdentifier=name, DBInstanceIdentifier=self.instance(), **members)
+        self.storage.copied()
+        return name
+
     def group(self):
         name = "group-" + uuid.uuid4().hex
         self.maker.create_db_subnet_group(DBSubnetGroupName=name, DBSubnetGroupDescription="d", SubnetIds=[SUBNET])
@@ -115,6 +130,14 @@ class World:
 # For each operation that is served a call of it; a name with a dash is a call that fails.
 CALLS = {
     "AddTagsToResource": lambda w: w.rds.add_tags_to_resource(ResourceName=w.arn(), Tags=TAGS),
+    "CopyDBSnapshot": lambda w: w.rds.copy_db_snapshot(
+        SourceDBSnapshotIdentifier=w.snapshot(Tags=TAGS),
+        TargetDBSnapshotIdentifier="copy-" + uuid.uuid4().hex,
+        CopyTags=True,
+    ),
+    "CopyDBSnapshot-not-found": lambda w: w.rds.copy_db_snapshot(
+        SourceDBSnapshotIdentifier="none", TargetDBSnapshotIdentifier="copy"
+    ),
     "CreateDBInstance": lambda w: w.rds.create_db_instance(
         **needed(
             DBName="app",
@@ -133,13 +156,25 @@ CALLS = {
         **needed(StorageEncrypted=True, KmsKeyId="alias/nothing")
     ),
     "CreateDBInstance-bad-password": lambda w: w.rds.create_db_instance(**needed(MasterUserPassword="a/b@c-secret")),
+    "CreateDBSnapshot": lambda w: w.rds.create_db_snapshot(
+        DBSnapshotIdentifier="snapshot-" + uuid.uuid4().hex,
+        DBInstanceIdentifier=w.instance(StorageEncrypted=True),
+        Tags=TAGS,
+    ),
+    "CreateDBSnapshot-not-available": lambda w: w.rds.create_db_snapshot(
+        DBSnapshotIdentifier="snapshot", DBInstanceIdentifier=w.fresh()[0]
+    ),
     "CreateDBSubnetGroup": lambda w: w.rds.create_db_subnet_group(
         DBSubnetGroupName="group-" + uuid.uuid4().hex, DBSubnetGroupDescription="d", SubnetIds=[SUBNET], Tags=TAGS
     ),
     "DeleteDBInstance": lambda w: w.rds.delete_db_instance(DBInstanceIdentifier=w.instance(), SkipFinalSnapshot=True),
+    "DeleteDBInstance-snapshot-exists": lambda w: w.rds.delete_db_instance(
+        DBInstanceIdentifier=w.instance(), FinalDBSnapshotIdentifier=w.snapshot()
+    ),
     "DeleteDBInstance-protected": lambda w: w.rds.delete_db_instance(
         DBInstanceIdentifier=w.instance(DeletionProtection=True), SkipFinalSnapshot=True
     ),
+    "DeleteDBSnapshot": lambda w: w.rds.delete_db_snapshot(DBSnapshotIdentifier=w.snapshot()),
     "DeleteDBSubnetGroup": lambda w: w.rds.delete_db_subnet_group(DBSubnetGroupName=w.group()),
     "DescribeCertificates": lambda w: w.rds.describe_certificates(CertificateIdentifier=f"rds-ca-{w.storage.id}"),
     "DescribeDBEngineVersions": lambda w: w.rds.describe_db_engine_versions(Engine="postgres"),
@@ -148,6 +183,8 @@ CALLS = {
     "DescribeDBParameterGroups": lambda w: w.rds.describe_db_parameter_groups(
         DBParameterGroupName="default.postgres15"
     ),
+    "DescribeDBSnapshotAttributes": lambda w: w.rds.describe_db_snapshot_attributes(DBSnapshotIdentifier=w.snapshot()),
+    "DescribeDBSnapshots": lambda w: w.rds.describe_db_snapshots(DBSnapshotIdentifier=w.snapshot(Tags=TAGS)),
     "DescribeDBSubnetGroups": lambda w: w.rds.describe_db_subnet_groups(DBSubnetGroupName="default"),
     "DescribeEvents": lambda w: w.rds.describe_events(SourceIdentifier=w.instance(), SourceType="db-instance"),
     "DescribeOrderableDBInstanceOptions": lambda w: w.rds.describe_orderable_db_instance_options(
@@ -161,9 +198,20 @@ CALLS = {
         DeletionProtection=True,
         ApplyImmediately=True,
     ),
+    "ModifyDBSubnetGroup": lambda w: w.rds.modify_db_subnet_group(
+        DBSubnetGroupName=w.group(), DBSubnetGroupDescription="another", SubnetIds=[SUBNET]
+    ),
     "RebootDBInstance": lambda w: w.rds.reboot_db_instance(DBInstanceIdentifier=w.instance()),
     "RemoveTagsFromResource": lambda w: w.rds.remove_tags_from_resource(
         ResourceName=w.arn(Tags=TAGS), TagKeys=["team"]
+    ),
+    "RestoreDBInstanceFromDBSnapshot": lambda w: w.rds.restore_db_instance_from_db_snapshot(
+        DBInstanceIdentifier="db-" + uuid.uuid4().hex,
+        DBSnapshotIdentifier=w.snapshot(),
+        DBInstanceClass="db.m5.large",
+        AllocatedStorage=30,
+        Tags=TAGS,
+        DeletionProtection=False,
     ),
     "StartDBInstance": lambda w: w.rds.start_db_instance(DBInstanceIdentifier=w.stopped()),
     "StartDBInstance-not-stopped": lambda w: w.rds.start_db_instance(DBInstanceIdentifier=w.instance()),

@@ -141,6 +141,7 @@ ELSEWHERE = {
     "rds:Vpc": "test_rds.py",
     "rds:db-tag/<key>": "test_rds.py",
     "rds:req-tag/<key>": "test_rds.py",
+    "rds:snapshot-tag/<key>": "test_rds_snapshots.py",
     "rds:subgrp-tag/<key>": "test_rds.py",
     "aws:CalledViaFirst": "test_via_service.py",
     "aws:CalledViaLast": "test_via_service.py",

@@ -36,6 +36,12 @@ def world(tmp_path_factory):
     server.kill()
 
 
+@pytest.fixture(scope="module")
+def snapshot(world):
+    """One for all of them: an account has only so many instances."""
+    return world.snapshot()
+
+
 def test_an_operation_is_served_or_listed():
     text = (ROOT / "apis/rds/src/lib.rs").read_text().split("pub const OPERATIONS")[1]
     served = re.findall(r"::(\w+)>+\(\),", text)
@@ -96,12 +102,20 @@ def example(shape, value):
 
 
 @pytest.mark.parametrize("listed", MEMBERS)
-def test_a_member_or_value_that_is_not_supported_is_refused(world, listed):
+def test_a_member_or_value_that_is_not_supported_is_refused(world, snapshot, listed):
     path, _, value = listed.partition("=")
     operation, name = path.split(".")
     shape = MODEL.operation_model(operation).input_shape.members[name]
     given = {
         "CreateDBInstance": needed,
+        "CopyDBSnapshot": lambda: {
+            "SourceDBSnapshotIdentifier": snapshot,
+            "TargetDBSnapshotIdentifier": "copy",
+        },
+        "RestoreDBInstanceFromDBSnapshot": lambda: {
+            "DBInstanceIdentifier": "restored",
+            "DBSnapshotIdentifier": snapshot,
+        },
         "DeleteDBInstance": lambda: {"DBInstanceIdentifier": world.instance()},
         "StartDBInstance": lambda: {"DBInstanceIdentifier": world.stopped()},
     }

@@ -1,9 +1,9 @@
-"""The calls that Terraform's `aws_db_subnet_group` and `aws_db_instance` make, in their order, with the waits of its
+"""The calls that Terraform's `aws_db_subnet_group`, `aws_db_instance` and `aws_db_snapshot` make, in their order, with the waits of its
 provider: create, read back, change, delete until it is gone. The agent is played by the test."""
 
 import pytest
 
-from calls_rds import GROUP, PASSWORD, SUBNET, TAGS
+from calls_rds import GROUP, PASSWORD, SUBNET, TAGS, needed
 from errors import refused
 from keyward import ACCOUNT, REGION
 from rds_fixtures import rds, server, storage
@@ -28,6 +28,10 @@ def group(rds):
     assert [subnet["SubnetIdentifier"] for subnet in found["Subnets"]] == [SUBNET]
     assert found["SubnetGroupStatus"] == "Complete"
     assert rds.list_tags_for_resource(ResourceName=found["DBSubnetGroupArn"])["TagList"] == TAGS
+    changed = rds.modify_db_subnet_group(
+        DBSubnetGroupName="terraform", DBSubnetGroupDescription="changed", SubnetIds=[SUBNET]
+    )["DBSubnetGroup"]
+    assert (changed["DBSubnetGroupDescription"], changed["DBSubnetGroupArn"]) == ("changed", made["DBSubnetGroupArn"])
     yield "terraform"
     rds.delete_db_subnet_group(DBSubnetGroupName="terraform")
     with refused("DBSubnetGroupNotFoundFault", status=404):
@@ -106,3 +110,66 @@ def test_aws_db_instance(server, storage, rds, group):
     with refused("DBInstanceNotFound", status=404):
         state(rds)
     assert kms.list_grants(KeyId=key)["Grants"] == []
+
+
+def snapshot_state(rds):
+    (found,) = rds.describe_db_snapshots(DBSnapshotIdentifier="terraform")["DBSnapshots"]
+    return found["Status"]
+
+
+def test_aws_db_snapshot(server, storage, rds):
+    key = server.client("kms").create_key()["KeyMetadata"]["Arn"]
+    asked = needed(StorageEncrypted=True, KmsKeyId=key, DBName="app")
+    made = rds.create_db_instance(**asked)["DBInstance"]
+    storage.report(made["DbiResourceId"])
+    # Create, and the wait of the provider.
+    made = rds.create_db_snapshot(
+        DBInstanceIdentifier=asked["DBInstanceIdentifier"], DBSnapshotIdentifier="terraform", Tags=TAGS
+    )["DBSnapshot"]
+    assert snapshot_state(rds) == "creating"
+    storage.copied()
+    assert snapshot_state(rds) == "available"
+    # Read.
+    (shown,) = rds.describe_db_snapshots(DBSnapshotIdentifier="terraform")["DBSnapshots"]
+    arn = f"arn:aws:rds:{REGION}:{ACCOUNT}:snapshot:terraform"
+    assert (shown["DBSnapshotArn"], shown["KmsKeyId"], shown["Encrypted"]) == (arn, key, True)
+    assert (shown["SnapshotType"], shown["AllocatedStorage"], shown["Port"]) == ("manual", 20, 5432)
+    assert (shown["OptionGroupName"], shown["LicenseModel"]) == ("default:postgres-15", "postgresql-license")
+    assert (shown["StorageType"], shown["VpcId"], shown["EngineVersion"]) == ("gp2", made["VpcId"], "15.14")
+    assert "SourceRegion" not in shown and "SourceDBSnapshotIdentifier" not in shown
+    attributes = rds.describe_db_snapshot_attributes(DBSnapshotIdentifier="terraform")["DBSnapshotAttributesResult"]
+    assert attributes["DBSnapshotAttributes"] == [{"AttributeName": "restore", "AttributeValues": []}]
+    assert rds.list_tags_for_resource(ResourceName=arn)["TagList"] == TAGS
+    # Update: tags alone.
+    rds.remove_tags_from_resource(ResourceName=arn, TagKeys=["team"])
+    rds.add_tags_to_resource(ResourceName=arn, Tags=[{"Key": "env", "Value": "prod"}])
+    assert rds.list_tags_for_resource(ResourceName=arn)["TagList"] == [{"Key": "env", "Value": "prod"}]
+    # `aws_db_snapshot_copy`.
+    copied = rds.copy_db_snapshot(SourceDBSnapshotIdentifier=arn, TargetDBSnapshotIdentifier="copy", CopyTags=True)
+    assert copied["DBSnapshot"]["SourceDBSnapshotIdentifier"] == arn
+    storage.copied()
+    rds.delete_db_snapshot(DBSnapshotIdentifier="copy")
+    # `aws_db_instance` with `snapshot_identifier`, and its `final_snapshot_identifier`.
+    restored = rds.restore_db_instance_from_db_snapshot(
+        AutoMinorVersionUpgrade=True,
+        CopyTagsToSnapshot=False,
+        DBInstanceClass="db.t3.micro",
+        DBInstanceIdentifier="restored",
+        DBSnapshotIdentifier="terraform",
+        DBSubnetGroupName="default",
+        DeletionProtection=False,
+        PubliclyAccessible=False,
+        Tags=TAGS,
+        VpcSecurityGroupIds=[GROUP],
+    )["DBInstance"]
+    assert (restored["KmsKeyId"], restored["DBName"], restored["DBInstanceStatus"]) == (key, "app", "creating")
+    storage.report(restored["DbiResourceId"])
+    rds.delete_db_instance(DBInstanceIdentifier="restored", FinalDBSnapshotIdentifier="final", SkipFinalSnapshot=False)
+    storage.report(restored["DbiResourceId"], "STOPPED")
+    storage.copied()
+    storage.report(restored["DbiResourceId"], None, "GONE")
+    # Destroy.
+    for name in ("terraform", "final"):
+        rds.delete_db_snapshot(DBSnapshotIdentifier=name)
+    with refused("DBSnapshotNotFound", "DBSnapshot terraform not found.", 404):
+        snapshot_state(rds)

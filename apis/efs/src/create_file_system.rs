@@ -13,6 +13,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self, V1,
+            copies::Copies,
             storage::{self, AgentRecord, MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
         },
     },
@@ -331,6 +332,7 @@ impl CreateFileSystem {
             size: None,
             database: None,
             image_generation: None,
+            copies: Copies::default(),
         };
         Ok(FileSystem {
             record,

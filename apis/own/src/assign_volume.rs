@@ -25,6 +25,7 @@ use keyward_wire::json::{Members, Object, Writer};
 use crate::{
     Cx, Keyward,
     agents::{self, too_large},
+    copies,
     fault::KeywardFault,
 };
 
@@ -112,6 +113,13 @@ impl Operation for AssignVolume {
                 volume: volume.id,
                 agent: agent.id,
             });
+        }
+        // Both are stored by one agent until the copy is there.
+        if volume.unmade_copy().is_some() || copies::is_being_copied(cx, place, &volume.id).await? {
+            return Err(KeywardFault::being_copied(&volume.id));
+        }
+        if volume.copies.at_rest && !agent.copies {
+            return Err(KeywardFault::no_copies(&volume.id, &agent.id));
         }
         if let Some(database) = &volume.database {
             let has_it = agent.databases.iter().any(|installed| {

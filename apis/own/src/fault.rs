@@ -128,6 +128,8 @@ pub enum KeywardFault {
         /// The agent.
         agent: AgentId,
     },
+    /// What is asked for does not go with what there is, for this reason.
+    Conflict(String),
     /// A volume of a database that an agent cannot run.
     NoDatabaseEngine {
         /// The volume.
@@ -296,6 +298,7 @@ impl From<KeywardFault> for Fault {
                 );
                 Self::new("ConflictException", Some(message))
             }
+            KeywardFault::Conflict(message) => Self::new("ConflictException", Some(message)),
             KeywardFault::NoDatabaseEngine {
                 volume,
                 agent,

@@ -8,6 +8,7 @@ pub mod authorize_mount;
 pub mod backups;
 pub mod case;
 pub mod cdp_keys;
+pub mod copies;
 pub mod create_agent_token;
 pub mod create_cdp_access_key;
 pub mod create_forward_access_session;

@@ -6,6 +6,8 @@
 //!
 //! The cut-off of an open volume depends on this answer. So each volume has a rate of its own, and a caller that
 //! exceeds it is still told what KMS refuses: only the data key is not given out, and nothing is recorded.
+//!
+//! A snapshot is not used. Its data key is given only until it is there, and while another volume is to be made from it.
 
 use keyward_crypto::secret::SecretBytes;
 use keyward_engine::{
@@ -18,7 +20,7 @@ use keyward_store::revision::Revision;
 use keyward_types::storage::VolumeId;
 use keyward_wire::json::{Members, Object, Writer};
 
-use crate::{Cx, Keyward, agents, fault::KeywardFault, unwrapped};
+use crate::{Cx, Keyward, agents, copies, fault::KeywardFault, unwrapped};
 
 /// The input.
 #[derive(Debug)]
@@ -80,6 +82,13 @@ impl Operation for OpenVolume {
             let would_be = unwrapped::would_be(cx, agent.account, (volume, key)).await;
             let told = would_be.map_or_else(KeywardFault::from, |()| KeywardFault::NoTurn);
             return Err(KeywardFault::Unrecorded(Box::new(told)));
+        }
+        let place = (agent.region, agent.account);
+        if volume.copies.at_rest
+            && volume.was_made()
+            && !copies::is_being_copied(cx, place, &volume.id).await?
+        {
+            return Err(KeywardFault::at_rest(&volume.id));
         }
         let plaintext = unwrapped::data_key(cx, agent.account, (volume, key)).await?;
         Ok(Done::unchanged(Opened {

@@ -5,7 +5,7 @@
 //! may have changed, and it asks again at once.
 //!
 //! With each request the agent says whether it has a place for backups, and why that cannot be used, if it cannot; and
-//! which databases it can run. All but that reason is stored with it.
+//! which databases it can run; and whether it can make volumes from others. All but that reason is stored with it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ use keyward_types::{account::AccountId, network::Network};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Keyward, agents,
+    Cx, Keyward, agents, copies,
     databases::{self, Installed},
     fault::KeywardFault,
     polls::Poll,
@@ -47,6 +47,8 @@ pub struct PollVolumes {
     /// Why the place for backups cannot be used.
     backup_failure: Option<String>,
     installed: Installed,
+    /// Whether it can make volumes from others.
+    copies: bool,
 }
 
 /// The output.
@@ -70,6 +72,7 @@ impl Operation for PollVolumes {
         text("BackupFailure"),
         structures("Databases", databases::SHOWN_ENGINE),
         omitted("DatabaseAuthority"),
+        boolean("Copies"),
     ];
     type Api = Keyward;
     type Output = Volumes;
@@ -87,6 +90,7 @@ impl Operation for PollVolumes {
         let failure = m.string("BackupFailure").length(0, 1024).optional();
         let backup_failure = failure.map(str::to_owned);
         let installed = Installed::read(&mut m);
+        let copies = m.boolean("Copies").optional().unwrap_or(false);
         m.finish()?;
         let wait = u64::try_from(wait.unwrap_or_default()).unwrap_or_default();
         Ok(Self {
@@ -95,6 +99,7 @@ impl Operation for PollVolumes {
             backs_up,
             backup_failure,
             installed,
+            copies,
         })
     }
 
@@ -111,7 +116,7 @@ impl Operation for PollVolumes {
         loop {
             // Noted before it is read, so that changes in the meantime are not missed.
             changes.borrow_and_update();
-            let volumes = Volumes::assigned(cx).await?;
+            let volumes = self.assigned(cx).await?;
             let keys = cx.directory().record_changes(key_paths(cx, &volumes)?);
             let mut found = self.read(cx, volumes).await?;
             if poll.is_some() {
@@ -174,6 +179,7 @@ impl Operation for PollVolumes {
             backs_up: self.backs_up,
             databases: self.installed.engines.clone(),
             database_authority: self.installed.authority.clone(),
+            copies: self.copies,
             ..record.clone()
         };
         let at = Precondition::At(*revision);
@@ -208,6 +214,17 @@ async fn use_token_up(
 }
 
 impl PollVolumes {
+    /// What is assigned to the agent. One of a version that knows nothing of copies would make them empty, and is not told.
+    async fn assigned(&self, cx: &Cx<'_>) -> Result<Vec<VolumeRecord>, KeywardFault> {
+        let (agent, id) = agents::caller(cx)?;
+        let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
+        let volumes = volumes.into_iter().map(|(volume, _)| volume);
+        let is_told = |volume: &VolumeRecord| {
+            self.copies || !(volume.copies.at_rest || volume.unmade_copy().is_some())
+        };
+        Ok(volumes.filter(is_told).collect())
+    }
+
     async fn read(&self, cx: &Cx<'_>, volumes: Vec<VolumeRecord>) -> Result<Volumes, KeywardFault> {
         let (agent, _) = agents::caller(cx)?;
         let record = agents::record(cx).await?;
@@ -235,8 +252,9 @@ impl PollVolumes {
                 cx.state().backups.forget(&volume.id);
             }
             let database = databases::told(&volume, cx.state().vpcs());
+            let copy = copies::told(&volume);
             told += &format!(
-                " {} {made} {targets:?} {backs_up} {database}\n",
+                " {} {made} {targets:?} {backs_up} {database}{copy}\n",
                 volume.authorization
             );
             let networks = databases::networks(&volume, cx.state().vpcs());
@@ -249,6 +267,7 @@ impl PollVolumes {
                 || agent.backs_up != self.backs_up
                 || agent.databases != self.installed.engines
                 || agent.database_authority != self.installed.authority
+                || agent.copies != self.copies
         };
         Ok(Volumes {
             account: agent.account,
@@ -260,12 +279,6 @@ impl PollVolumes {
 }
 
 impl Volumes {
-    async fn assigned(cx: &Cx<'_>) -> Result<Vec<VolumeRecord>, KeywardFault> {
-        let (agent, id) = agents::caller(cx)?;
-        let volumes = agents::volumes(cx, (agent.region, agent.account), id).await?;
-        Ok(volumes.into_iter().map(|(volume, _)| volume).collect())
-    }
-
     fn copy(&self) -> Self {
         Self {
             account: self.account,
@@ -329,6 +342,7 @@ impl Output<Keyward> for Volumes {
                         }
                     });
                     databases::write(volume, networks, out);
+                    copies::write(volume, out);
                     out.boolean("Encrypted", volume.key.is_some());
                     if let Some(key) = &volume.key {
                         out.string("KeyId", &key.key);

@@ -197,6 +197,7 @@ impl Operation for RegisterAgent {
                     backs_up: false,
                     databases: Vec::new(),
                     database_authority: None,
+                    copies: false,
                 };
                 (agent, Precondition::Absent)
             }

@@ -17,7 +17,9 @@ use keyward_types::{storage::VolumeId, time::Timestamp};
 use keyward_wire::json::{Members, Object, Writer};
 
 use crate::{
-    Cx, Keyward, agents, databases,
+    Cx, Keyward, agents,
+    copies::{self, Made},
+    databases,
     fault::KeywardFault,
     targets::{self, Served},
     unwrapped,
@@ -26,7 +28,8 @@ use crate::{
 /// The most volumes in one report: their changes are one batch with the event, of so many lines and of so many
 /// bytes, which is why there are not more.
 const MOST: usize = 20;
-/// The lines of a batch that a volume takes that is gone, with what ends with it. Any other takes one.
+/// The lines of a batch that a volume takes that is gone, with what ends with it. Any other takes one, or two if it is a
+/// snapshot: that of its origin as well.
 const LINES: usize = 1 + MOST_BELONGINGS;
 const _: () = assert!(MOST * LINES < MAX_BATCH_CHANGES, "one line is the event's");
 /// The states that an agent reports.
@@ -195,9 +198,11 @@ impl Operation for ReportVolumes {
         let place = (agent.region, agent.account);
         let mut batch = cx.batch();
         let mut stale = Vec::new();
+        let made = self.made(volumes);
+        let mut written = Vec::new();
         for (at, (report, (volume, revision))) in self.reports.iter().zip(volumes).enumerate() {
             // What the event and the reports after this one leave of the batch.
-            let others = LINES * self.reports.len().saturating_sub(at + 1) + 1;
+            let others = LINES * self.reports.len().saturating_sub(at + 1) + made.count() + 1;
             let room = MAX_BATCH_CHANGES.saturating_sub(batch.len() + others);
             if report.generation != volume.generation {
                 stale.push(volume.id.clone());
@@ -276,13 +281,30 @@ impl Operation for ReportVolumes {
                         .map_err(agents::too_large)?;
                 }
             }
+            copies::hear(&mut volume, state, cx.now);
+            made.apply(&mut volume, cx.now);
+            written.push(volume.id.clone());
             agents::put(&mut batch, place, (&volume, *revision))?;
         }
+        made.put_others(&mut batch, &written, cx).await?;
         let output = Stale(stale);
         if batch.is_empty() {
             return Ok(Done::unchanged(output));
         }
         Ok(Done::changed(output, batch))
+    }
+}
+
+impl ReportVolumes {
+    /// The snapshots that are there for the first time.
+    fn made(&self, volumes: &[(VolumeRecord, Revision)]) -> Made {
+        let mut made = Made::default();
+        for (report, (volume, _)) in self.reports.iter().zip(volumes) {
+            if report.state == "READY" && report.generation == volume.generation {
+                made.hear(volume);
+            }
+        }
+        made
     }
 }
 

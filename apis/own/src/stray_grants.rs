@@ -41,6 +41,18 @@ use crate::Keyward;
 
 /// In how many rounds in a row no volume has had a grant when it ends.
 const ROUNDS: u32 = 3;
+/// What RDS may do with the key of an instance or a snapshot.
+const RDS_OPERATIONS: &[GrantOperation] = &[
+    GrantOperation::DescribeKey,
+    GrantOperation::CreateGrant,
+    GrantOperation::RetireGrant,
+    GrantOperation::Decrypt,
+    GrantOperation::Encrypt,
+    GrantOperation::GenerateDataKey,
+    GrantOperation::GenerateDataKeyWithoutPlaintext,
+    GrantOperation::ReEncryptFrom,
+    GrantOperation::ReEncryptTo,
+];
 /// The services whose volumes there are.
 const KINDS: [&Kind; 2] = [
     &Kind {
@@ -61,21 +73,10 @@ const KINDS: [&Kind; 2] = [
         name: "aws:rds:db-id",
         resource: "db:",
         grants: &[
-            (
-                &[],
-                &[
-                    GrantOperation::DescribeKey,
-                    GrantOperation::CreateGrant,
-                    GrantOperation::RetireGrant,
-                    GrantOperation::Decrypt,
-                    GrantOperation::Encrypt,
-                    GrantOperation::GenerateDataKey,
-                    GrantOperation::GenerateDataKeyWithoutPlaintext,
-                    GrantOperation::ReEncryptFrom,
-                    GrantOperation::ReEncryptTo,
-                ],
-            ),
+            (&[], RDS_OPERATIONS),
             (&["aws:ebs:id"], &[GrantOperation::Decrypt]),
+            // A snapshot's.
+            (&["aws:ebs:id"], RDS_OPERATIONS),
         ],
     },
 ];

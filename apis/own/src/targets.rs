@@ -100,7 +100,7 @@ impl Target {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use keyward_engine::directory::records::V1;
+    use keyward_engine::directory::records::{V1, copies::Copies};
     use keyward_types::{
         storage::{AgentId, VolumeId},
         time::Timestamp,
@@ -145,6 +145,7 @@ mod tests {
             size: None,
             database: None,
             image_generation: None,
+            copies: Copies::default(),
         }
     }
 

@@ -20,6 +20,7 @@ condition_keys! {
         "rds:Vpc", Bool, Resource;
         "rds:db-tag/<key>", String, Resource;
         "rds:req-tag/<key>", String, Operation;
+        "rds:snapshot-tag/<key>", String, Resource;
         "rds:subgrp-tag/<key>", String, Resource;
     }
 }

@@ -11,7 +11,7 @@ use keyward_engine::{
     policy::permit::Permit,
 };
 use keyward_store::{batch::Precondition, revision::Revision};
-use keyward_types::{tag::Tag, vpc::Subnet};
+use keyward_types::tag::Tag;
 use keyward_wire::{json, query::Params, xml};
 use tokio::sync::OnceCell;
 
@@ -21,14 +21,12 @@ use crate::{
     members,
     protected::{Named, Traits},
     records::DbSubnetGroupRecord,
-    subnet_group::SubnetGroup,
+    subnet_group::{self, SubnetGroup},
     tags::AddTagsToResource,
 };
 
 /// The most groups of an account in a Region.
 const MAX_GROUPS: usize = 150;
-/// The most subnets of a group.
-const MAX_SUBNETS: usize = 20;
 
 /// `CreateDBSubnetGroup`
 #[derive(Debug)]
@@ -62,24 +60,15 @@ impl Operation for CreateDBSubnetGroup {
         let mut m = params.members_with_values();
         let name = m.string("DBSubnetGroupName").optional();
         let description = m.string("DBSubnetGroupDescription").optional();
-        let subnets = m.strings("SubnetIds").count(0, MAX_SUBNETS);
-        let subnets = subnets.each_length(1, 255).optional().unwrap_or_default();
+        let subnets = subnet_group::read_subnets(&mut m);
         let tags = members::tags(&mut m).unwrap_or_default();
         m.finish()?;
         let name = members::required(name, "DBSubnetGroupName")?;
         let description = members::required(description, "DBSubnetGroupDescription")?;
-        if subnets.is_empty() {
-            return Err(RdsFault::InvalidSubnet(
-                "Subnet IDs are required.".to_owned(),
-            ));
-        }
-        let mut subnets: Vec<String> = subnets.into_iter().map(str::to_owned).collect();
-        subnets.sort_unstable();
-        subnets.dedup();
         Ok(Self {
             name: members::subnet_group_name(&name)?,
             description: members::description(&description, "DBSubnetGroupDescription")?,
-            subnets,
+            subnets: subnet_group::checked_subnets(subnets)?,
             tags: members::checked(tags)?,
             turn: OnceCell::new(),
         })
@@ -114,35 +103,7 @@ impl Operation for CreateDBSubnetGroup {
         if groups.len() > MAX_GROUPS {
             return Err(RdsFault::DbSubnetGroupQuotaExceeded);
         }
-        let vpcs = &cx.state().vpcs;
-        let mut subnets: Vec<Subnet> = Vec::with_capacity(self.subnets.len());
-        for id in &self.subnets {
-            let subnet = vpcs.subnet(cx.region, id).ok_or_else(|| {
-                RdsFault::InvalidSubnet(format!("The subnet ID '{id}' does not exist."))
-            })?;
-            if subnets.first().is_some_and(|first| first.vpc != subnet.vpc) {
-                let message =
-                    "The new Subnets are not in the same Vpc as the existing subnet group";
-                return Err(RdsFault::InvalidSubnet(message.to_owned()));
-            }
-            subnets.push(subnet);
-        }
-        let vpc = subnets.first().map(|subnet| subnet.vpc.clone());
-        let vpc = vpc.unwrap_or_default();
-        let zones_of = |subnets: &[Subnet]| {
-            let mut zones: Vec<String> = subnets.iter().map(|one| one.zone.clone()).collect();
-            zones.sort_unstable();
-            zones.dedup();
-            zones
-        };
-        // AWS's Regions have several zones, an operator's may have one.
-        let mut all = vpcs.subnets(cx.region);
-        all.retain(|subnet| subnet.vpc == vpc);
-        let zones = zones_of(&subnets);
-        if zones.len() < zones_of(&all).len().min(2) {
-            let zones = zones.join(", ");
-            return Err(RdsFault::DbSubnetGroupDoesNotCoverEnoughAzs { zones });
-        }
+        let vpc = cx.vpc_of(&self.subnets)?;
         let record = DbSubnetGroupRecord {
             version: V1,
             name: self.name.clone(),
@@ -158,9 +119,9 @@ impl Operation for CreateDBSubnetGroup {
     }
 }
 
-/// A new group.
+/// A group that was created or modified.
 #[derive(Debug)]
-pub struct Created(SubnetGroup);
+pub struct Created(pub SubnetGroup);
 
 impl Output<Rds> for Created {
     fn render(&self, out: &mut xml::Writer<'_>) {

@@ -5,21 +5,26 @@
 //! has the data key of the volume made, and creates the second grant, by which EC2 may unwrap that and nothing else:
 //! at AWS, volumes are EC2's. To revoke either closes the instance.
 //!
+//! A snapshot has a wrapped data key and grants of its own, so that it outlasts its instance: RDS makes all of it by
+//! virtue of the instance's first grant. What is copied or restored from it is made in the caller's name again. Under the
+//! same KMS key, the data key stays the same and KMS wraps it anew for the copy; under another, there is a new one.
+//!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Overview.Encryption.Keys.html>
-
-use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_engine::{
     directory::records::storage::VolumeKey,
     fault::Internal,
     forward::{Forwards as _, NotDone, Resource, by_service, call},
-    request::Told,
 };
 use keyward_types::via_service::{ActingService, EC2};
 use keyward_wire::json::{Limits, Members, Object, Value, Writer};
 
-use crate::{Cx, Rds, fault::RdsFault};
+use crate::{
+    Cx, Rds,
+    fault::RdsFault,
+    held_key::{context, retire_one},
+};
 
 /// The name in the encryption context whose value is the instance's id.
 pub const INSTANCE: &str = "aws:rds:db-id";
@@ -42,23 +47,54 @@ const INSTANCE_OPERATIONS: [&str; 9] = [
 /// What the second grant is for.
 const VOLUME_OPERATIONS: [&str; 1] = ["Decrypt"];
 
-/// The instance that a key is for.
+/// The instance or snapshot that a key is for.
 #[derive(Clone, Copy, Debug)]
 pub struct For<'i> {
     /// Its ARN.
     pub arn: &'i str,
-    /// `db-…`.
+    /// `db-…`, for a snapshot that of its instance.
     pub id: &'i str,
-    /// `vol-…`.
+    /// `vol-…`, or `snap-…`.
     pub volume: &'i str,
+    /// Whether it is a snapshot.
+    pub is_snapshot: bool,
 }
 
-/// A data key for an instance, under the key that the caller named. What was made before something failed is taken
-/// back.
+/// What is copied or restored.
+#[derive(Clone, Copy, Debug)]
+pub struct Original<'o> {
+    /// Its ARN.
+    pub arn: &'o str,
+    /// Its data key.
+    pub key: &'o VolumeKey,
+}
+
+impl<'i> For<'i> {
+    fn pairs(self) -> Vec<(&'static str, &'i str)> {
+        vec![(INSTANCE, self.id), (VOLUME, self.volume)]
+    }
+
+    /// What the first grant is for: an instance with all that is made of it, or one snapshot.
+    fn first(self) -> Vec<(&'static str, &'i str)> {
+        let mut pairs = self.pairs();
+        if !self.is_snapshot {
+            pairs.truncate(1);
+        }
+        pairs
+    }
+}
+
+/// A data key, under the key that the caller named: of an instance or snapshot that is made from `original`, or from
+/// nothing. What was made before something failed is taken back.
 ///
 /// # Errors
 /// When KMS refuses or fails, or the key is none for this use.
-pub async fn create(cx: &Cx<'_>, named: &str, instance: For<'_>) -> Result<VolumeKey, RdsFault> {
+pub async fn create(
+    cx: &Cx<'_>,
+    named: &str,
+    of: For<'_>,
+    original: Option<Original<'_>>,
+) -> Result<VolumeKey, RdsFault> {
     let refused = |not_done| RdsFault::of_kms(not_done, named);
     let body = Writer::render(256, |out| out.string("KeyId", named));
     let described = call::<Rds>(cx, ("kms", "DescribeKey"), &body).await;
@@ -68,65 +104,131 @@ pub async fn create(cx: &Cx<'_>, named: &str, instance: For<'_>) -> Result<Volum
         return Err(RdsFault::InvalidParameterValue(message));
     }
     let key = described.arn;
-    let pair = [(INSTANCE, instance.id)];
-    let body = grant(cx, (&key, Grantee::Rds), &INSTANCE_OPERATIONS, &pair);
+    let body = grant(cx, (&key, Grantee::Rds), &INSTANCE_OPERATIONS, &of.first());
     let granted = call::<Rds>(cx, ("kms", "CreateGrant"), &body).await;
     let first = text(&granted.map_err(refused)?, "GrantId")?;
-    let made = by_grant(cx, &key, instance).await;
-    match made {
-        Ok((ciphertext, second)) => Ok(VolumeKey {
-            key,
-            ciphertext,
-            context: BTreeMap::from(
-                [(INSTANCE, instance.id), (VOLUME, instance.volume)]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
-            ),
-            grant: second,
-            opened_by: Some(EC2.name().to_owned()),
-            further_grants: vec![first],
-        }),
+    by_grant(cx, (&key, first), of, original)
+        .await
+        .map_err(refused)
+}
+
+/// The data key of a snapshot of an instance, and its grants. RDS makes all of it by virtue of the instance's first grant.
+///
+/// # Errors
+/// When KMS refuses or fails.
+pub async fn snapshot(
+    cx: &Cx<'_>,
+    of: For<'_>,
+    original: Original<'_>,
+) -> Result<VolumeKey, RdsFault> {
+    let key = &original.key.key;
+    let refused = |not_done| RdsFault::of_kms(not_done, key);
+    let to = Grantee::Service(Rds::CALLS_AS, of.arn);
+    let body = grant(cx, (key, to), &INSTANCE_OPERATIONS, &of.first());
+    let granted = as_rds(cx, of.arn, "CreateGrant", &body).await;
+    let first = text(&granted.map_err(refused)?, "GrantId")?;
+    by_grant(cx, (key, first), of, Some(original))
+        .await
+        .map_err(refused)
+}
+
+async fn as_rds(cx: &Cx<'_>, arn: &str, operation: &str, body: &[u8]) -> Result<Vec<u8>, NotDone> {
+    let resource = Resource {
+        arn,
+        account: cx.account(),
+    };
+    let named = ("kms", operation);
+    let answer = by_service::<Rds>(cx, (Rds::CALLS_AS, resource), named, body).await?;
+    Ok(answer.to_vec())
+}
+
+/// The wrapped data key and the second grant, which RDS makes by virtue of the first. If they cannot be made, the first
+/// is taken back.
+async fn by_grant(
+    cx: &Cx<'_>,
+    (key, first): (&str, String),
+    of: For<'_>,
+    original: Option<Original<'_>>,
+) -> Result<VolumeKey, NotDone> {
+    let made = async {
+        let ciphertext = wrapped(cx, key, of, original).await?;
+        let to = Grantee::Service(EC2, of.arn);
+        let body = grant(cx, (key, to), &VOLUME_OPERATIONS, &of.pairs());
+        let granted = as_rds(cx, of.arn, "CreateGrant", &body).await?;
+        Ok((ciphertext, text(&granted, "GrantId").map_err(unreadable)?))
+    };
+    let made: Result<(String, String), NotDone> = made.await;
+    let (ciphertext, second) = match made {
+        Ok(made) => made,
         Err(failed) => {
-            if let Err(error) = retire_one(cx, (&key, &first), instance.arn).await {
+            if let Err(error) = retire_one(cx, (key, &first), of.arn).await {
                 let (cause, grant) = (error.chain(), &first);
                 tracing::error!(cause, key, grant, "a grant without an instance stays");
             }
-            Err(RdsFault::of_kms(failed, named))
+            return Err(failed);
         }
-    }
+    };
+    let pairs = of.pairs().into_iter();
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Ok(VolumeKey {
+        key: key.to_owned(),
+        ciphertext,
+        context: pairs.collect(),
+        grant: second,
+        opened_by: Some(EC2.name().to_owned()),
+        further_grants: vec![first],
+    })
 }
 
-/// The wrapped data key and the second grant, which RDS makes by virtue of the first.
-async fn by_grant(cx: &Cx<'_>, key: &str, instance: For<'_>) -> Result<(String, String), NotDone> {
-    let as_rds = async |operation: &str, body: &[u8]| {
-        let resource = Resource {
-            arn: instance.arn,
-            account: cx.account(),
-        };
-        by_service::<Rds>(cx, (Rds::CALLS_AS, resource), ("kms", operation), body).await
+/// The data key of the original under the same KMS key, wrapped for its copy; or a new one.
+async fn wrapped(
+    cx: &Cx<'_>,
+    key: &str,
+    of: For<'_>,
+    original: Option<Original<'_>>,
+) -> Result<String, NotDone> {
+    let made = match original.filter(|original| original.key.key == key) {
+        Some(original) => {
+            let before = original.key.context.iter();
+            let before: Vec<(&str, &str)> = before
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            let body = Writer::render(1024, |out| {
+                out.string("CiphertextBlob", &original.key.ciphertext);
+                out.string("SourceKeyId", key);
+                out.object("SourceEncryptionContext", |out| context(out, &before));
+                out.string("DestinationKeyId", key);
+                out.object("DestinationEncryptionContext", |out| {
+                    context(out, &of.pairs());
+                });
+            });
+            as_rds(cx, original.arn, "ReEncrypt", &body).await?
+        }
+        None => {
+            let body = Writer::render(512, |out| {
+                out.string("KeyId", key);
+                out.string("KeySpec", "AES_256");
+                out.object("EncryptionContext", |out| context(out, &of.pairs()));
+            });
+            as_rds(cx, of.arn, "GenerateDataKeyWithoutPlaintext", &body).await?
+        }
     };
-    let read = |error: RdsFault| NotDone::Failed(Internal::new(format!("{error:?}")));
-    let pairs = [(INSTANCE, instance.id), (VOLUME, instance.volume)];
-    let body = Writer::render(512, |out| {
-        out.string("KeyId", key);
-        out.string("KeySpec", "AES_256");
-        out.object("EncryptionContext", |out| context(out, &pairs));
-    });
-    let made = as_rds("GenerateDataKeyWithoutPlaintext", &body).await?;
-    let ciphertext = text(&made, "CiphertextBlob").map_err(read)?;
+    let ciphertext = text(&made, "CiphertextBlob").map_err(unreadable)?;
     STANDARD
         .decode(&ciphertext)
         .map_err(|error| NotDone::Failed(Internal::new(error)))?;
-    let to = Grantee::Other(EC2, instance.arn);
-    let body = grant(cx, (key, to), &VOLUME_OPERATIONS, &pairs);
-    let granted = as_rds("CreateGrant", &body).await?;
-    Ok((ciphertext, text(&granted, "GrantId").map_err(read)?))
+    Ok(ciphertext)
 }
 
-/// Whom a grant is for: RDS itself, which names itself as services do, or another service, for one resource.
+fn unreadable(error: RdsFault) -> NotDone {
+    NotDone::Failed(Internal::new(format!("{error:?}")))
+}
+
+/// Whom a grant is for: RDS itself, as which RDS names itself in a caller's name; or a service, for one resource.
 #[derive(Clone, Copy)]
 enum Grantee<'g> {
     Rds,
-    Other(&'static ActingService, &'g str),
+    Service(&'static ActingService, &'g str),
 }
 
 /// The body of a request for a grant that RDS may retire.
@@ -144,7 +246,7 @@ fn grant(
                 out.string("GranteePrincipal", &service);
                 out.string("RetiringPrincipal", &service);
             }
-            Grantee::Other(other, _) => {
+            Grantee::Service(other, _) => {
                 out.string("GranteeServicePrincipal", &other.regional_name(cx.region));
                 out.string("RetiringServicePrincipal", &service);
             }
@@ -152,89 +254,11 @@ fn grant(
         out.strings("Operations", operations);
         out.object("Constraints", |out| {
             out.object("EncryptionContextSubset", |out| context(out, pairs));
-            if let Grantee::Other(_, source) = grantee {
+            if let Grantee::Service(_, source) = grantee {
                 out.string("SourceArn", source);
             }
         });
     })
-}
-
-fn context(out: &mut Writer<'_>, pairs: &[(&str, &str)]) {
-    for (name, value) in pairs {
-        out.named_string(name, value);
-    }
-}
-
-/// Retires the grants of a data key, as RDS itself. A grant that was revoked is retired as well.
-///
-/// # Errors
-/// When KMS fails.
-pub async fn retire(cx: &Cx<'_>, key: &VolumeKey, arn: &str) -> Result<(), Internal> {
-    for grant in key.grants() {
-        retire_one(cx, (&key.key, grant), arn).await?;
-    }
-    Ok(())
-}
-
-async fn retire_one(cx: &Cx<'_>, (key, grant): (&str, &str), arn: &str) -> Result<(), Internal> {
-    let resource = Resource {
-        arn,
-        account: cx.account(),
-    };
-    let body = Writer::render(256, |out| {
-        out.string("KeyId", key);
-        out.string("GrantId", grant);
-    });
-    let named = ("kms", "RetireGrant");
-    let retired = by_service::<Rds>(cx, (Rds::CALLS_AS, resource), named, &body);
-    match retired.await {
-        Ok(_) | Err(NotDone::Refused(Told { .. })) => Ok(()),
-        Err(NotDone::Failed(internal)) => Err(internal),
-    }
-}
-
-/// Checks that the key of an instance can be used by virtue of both grants. Nothing is unwrapped for that.
-///
-/// # Errors
-/// If it cannot, or KMS fails.
-pub async fn check(cx: &Cx<'_>, key: &VolumeKey, arn: &str) -> Result<(), RdsFault> {
-    let resource = Resource {
-        arn,
-        account: cx.account(),
-    };
-    let pairs = key.context.iter();
-    let pairs: Vec<(&str, &str)> = pairs
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    let of_instance = Writer::render(512, |out| {
-        out.string("KeyId", &key.key);
-        out.string("KeySpec", "AES_256");
-        out.object("EncryptionContext", |out| context(out, &pairs));
-        out.boolean("DryRun", true);
-    });
-    let of_volume = Writer::render(1024, |out| {
-        out.string("KeyId", &key.key);
-        out.string("CiphertextBlob", &key.ciphertext);
-        out.object("EncryptionContext", |out| context(out, &pairs));
-        out.boolean("DryRun", true);
-    });
-    for (service, operation, body) in [
-        (
-            Rds::CALLS_AS,
-            "GenerateDataKeyWithoutPlaintext",
-            of_instance,
-        ),
-        (EC2, "Decrypt", of_volume),
-    ] {
-        let named = ("kms", operation);
-        match by_service::<Rds>(cx, (service, resource), named, &body).await {
-            // So KMS says that it would have done it.
-            Ok(_) => {}
-            Err(NotDone::Refused(told)) if told.code == "DryRunOperationException" => {}
-            Err(not_done) => return Err(RdsFault::of_kms(not_done, &key.key)),
-        }
-    }
-    Ok(())
 }
 
 /// What KMS says of a key.

@@ -1,6 +1,9 @@
 //! `DeleteDBInstance`: the agent is told that the volume is to be gone, and the grants are retired, so that nobody can
 //! unwrap the data key any more. The instance is `deleting` until the agent says that it is gone.
 //!
+//! A final snapshot is made before: the instance stops, and is to be gone once the agent has said that the snapshot is
+//! there. Whoever does not want to wait for that any more deletes it again without one.
+//!
 //! The grants are retired once it is certain that the instance ends. If they cannot be retired then, a worker of
 //! Keyward's own API does it, and nothing ends before. An instance whose key cannot be used can be deleted.
 //!
@@ -8,48 +11,50 @@
 
 use keyward_engine::{
     audit::parameters::{Parameter, boolean, text},
-    directory::{
-        paths, purpose,
-        records::{
-            database::Happened,
-            storage::{AgentRecord, MOST_BELONGINGS, VolumeKey, VolumeRecord, Wanted},
-        },
+    directory::records::{
+        database::Happened,
+        storage::{VolumeKey, Wanted},
     },
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
 };
-use keyward_store::{batch::Precondition, path::Path};
+use keyward_store::batch::Precondition;
 use keyward_wire::{json, query::Params, xml};
 
 use crate::{
-    Cx, Rds, data_key,
+    Cx, Rds,
+    create_db_snapshot::{self, FromTo},
     fault::RdsFault,
+    held_key,
     instance::{self, Instance, OneInstance},
     members,
     shown::Described,
+    snapshotting::{NewSnapshot, Of, key_of},
 };
 
-/// The input.
+/// The input, and the final snapshot that is made for it.
 #[derive(Debug)]
 pub struct DeleteDBInstance {
     named: String,
     skips_snapshot: bool,
     snapshot: Option<String>,
+    new: NewSnapshot,
 }
 
-/// The instance, and whether its agent is still there to delete it.
+/// The instance, its final snapshot, and whether its agent is still there to delete it.
 #[derive(Debug)]
 pub struct Ending {
     one: OneInstance,
+    last: Option<FromTo>,
     has_agent: bool,
 }
 
-/// What is answered, and what is left to do.
+/// What is answered, and what is left to do: data keys whose grants are retired.
 #[derive(Debug)]
 pub struct Ended {
     described: Described,
-    key: Option<VolumeKey>,
+    keys: Vec<(VolumeKey, String)>,
 }
 
 keyward_types::action!("rds": DeleteDBInstance = "rds:DeleteDBInstance");
@@ -67,7 +72,7 @@ impl Operation for DeleteDBInstance {
     type Output = Ended;
     type Fault = RdsFault;
     type Resolved = Ending;
-    type Permits = Permit<Self>;
+    type Permits = (Permit<Self>, Option<create_db_snapshot::Permits>);
 
     fn parse(params: &Params<'_>) -> Result<Self, RdsFault> {
         let mut m = params.members_with_values();
@@ -75,93 +80,77 @@ impl Operation for DeleteDBInstance {
         let skips_snapshot = m.boolean("SkipFinalSnapshot").optional().unwrap_or(false);
         let snapshot = m
             .string("FinalDBSnapshotIdentifier")
-            .length(0, 255)
+            .length(0, 1024)
             .optional();
         // There are none.
         m.boolean("DeleteAutomatedBackups").optional();
         m.finish()?;
         let named = members::required(named, "DBInstanceIdentifier")?;
         let snapshot = snapshot.filter(|name| !name.is_empty());
+        let snapshot =
+            snapshot.map(|name| members::snapshot_name(name, "FinalDBSnapshotIdentifier"));
         Ok(Self {
             named,
             skips_snapshot,
-            snapshot: snapshot.map(str::to_owned),
+            snapshot: snapshot.transpose()?,
+            new: NewSnapshot::new()?,
         })
     }
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Ending, RdsFault> {
         let one = cx.named_instance(&self.named).await?;
         let has_agent = match one.get() {
-            Ok(found) => {
-                let path = paths::agent(cx.region, cx.account(), &found.volume.agent);
-                let agent = cx.directory().rare::<AgentRecord>(&path, purpose::AGENT);
-                agent.await?.is_some()
-            }
+            Ok(found) => cx.has_agent(&found.volume).await?,
             Err(_) => false,
         };
-        Ok(Ending { one, has_agent })
+        let last = self.snapshot.as_ref();
+        let last = last.map(|name| FromTo::new(one.clone(), name, &[], cx));
+        Ok(Ending {
+            one,
+            last,
+            has_agent,
+        })
     }
 
-    fn authorize(&self, ending: &Ending, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(&ending.one, |_| ())
+    fn authorize(&self, ending: &Ending, gate: &Gate<'_>) -> Result<Self::Permits, Denied> {
+        let permit = gate.permit(&ending.one, |_| ())?;
+        let snapshot = match &ending.last {
+            Some(last) => {
+                let found = ending.one.get();
+                let tags = found.map(|found| found.record.tags_of_snapshot(&[]));
+                Some(last.authorize(gate, (&[], &tags.unwrap_or_default()))?)
+            }
+            None => None,
+        };
+        Ok((permit, snapshot))
     }
 
     async fn call(
         &self,
-        _permit: &Permit<Self>,
+        _permits: &Self::Permits,
         ending: &Ending,
         cx: &Cx<'_>,
     ) -> Result<Done<Ended>, RdsFault> {
         let found = ending.one.get()?;
         self.check(found, ending.has_agent)?;
-        let mut batch = cx.batch();
-        let at = Precondition::At(found.volume_revision);
-        let mut database = found.database()?.clone();
-        database.running = false;
-        database.happened(cx.now, Happened::Deleting);
-        let volume = VolumeRecord {
-            wanted: Wanted::Absent,
-            generation: found.volume.generation.saturating_add(1),
-            reported: None,
-            database: Some(Box::new(database)),
-            ..found.volume.clone()
-        };
-        let key = found.volume.key.clone();
-        let fits = volume.belongings.len() <= MOST_BELONGINGS && key.is_none();
-        let own = instance::path(cx, &found.record.name);
-        // It must not have become protected meanwhile.
-        let unchanged = Precondition::At(found.revision);
-        if !ending.has_agent && fits {
-            // Nobody is left to say that it is gone. If it has grants or more than fits a batch, a worker ends it, as
-            // it does with those that were to be gone before.
-            batch.delete(paths::volume(cx.region, cx.account(), &volume.id), at)?;
-            for path in &volume.belongings {
-                let path = Path::parse(path)?;
-                let precondition = if path == own {
-                    unchanged
-                } else {
-                    Precondition::Any
-                };
-                batch.delete(path, precondition)?;
-            }
-        } else {
-            cx.put_volume(&mut batch, &volume, at)?;
-            batch.check(own, unchanged)?;
+        match &self.snapshot {
+            Some(name) => self.after_snapshot(found, name, cx).await,
+            None => Self::at_once(found, ending.has_agent, cx).await,
         }
-        let ended = Instance {
-            volume,
-            ..found.clone()
-        };
-        let described = cx.described(ended).await?;
-        Ok(Done::changed(Ended { described, key }, batch))
+    }
+
+    async fn abandoned(&self, cx: &Cx<'_>) {
+        if let Some(name) = &self.snapshot {
+            self.new.abandoned(name, cx).await;
+        }
     }
 
     async fn committed(&self, ended: &Ended, cx: &Cx<'_>) {
-        let Some(key) = &ended.key else { return };
-        let volume = &ended.described.instance.volume;
-        if let Err(error) = data_key::retire(cx, key, &volume.source).await {
-            let (cause, instance) = (error.chain(), &volume.id);
-            tracing::warn!(cause, %instance, "grants cannot be retired yet");
+        for (key, arn) in &ended.keys {
+            if let Err(error) = held_key::retire(cx, key, arn).await {
+                let (cause, resource) = (error.chain(), arn);
+                tracing::warn!(cause, resource, "grants cannot be retired yet");
+            }
         }
     }
 }
@@ -178,24 +167,105 @@ impl DeleteDBInstance {
             );
         }
         // One whose agent was removed meanwhile is waited for by nobody.
-        if found.volume.wanted == Wanted::Absent && has_agent {
+        let is_ending = found.volume.wanted == Wanted::Absent && has_agent;
+        let waits = found.volume.copies.last.is_some() && !self.skips_snapshot;
+        if is_ending || waits {
             return Err(RdsFault::InvalidDbInstanceState(format!(
                 "Instance {} is already being deleted.",
                 found.record.name
             )));
         }
         match (self.skips_snapshot, &self.snapshot) {
-            (true, None) => Ok(()),
+            (true, None) | (false, Some(_)) => Ok(()),
             (true, Some(_)) => combination(
                 "FinalDBSnapshotIdentifier can not be specified when deleting a DB instance with SkipFinalSnapshot",
             ),
             (false, None) => combination(
                 "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.",
             ),
-            (false, Some(_)) => combination(
-                "FinalDBSnapshotIdentifier is not supported by this version of Keyward, which has no snapshots: make a copy with pg_dump, and specify SkipFinalSnapshot.",
-            ),
         }
+    }
+
+    /// It stops, and ends once the snapshot is there.
+    async fn after_snapshot(
+        &self,
+        found: &Instance,
+        name: &str,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Ended>, RdsFault> {
+        found.may_be_copied(cx)?;
+        // KMS is not asked for what cannot be made.
+        self.new.place(name, &found.volume, cx).await?;
+        let key = key_of(&self.new, (found, name), cx).await?;
+        self.new.turn(cx).await;
+        let (agent, revision) = self.new.place(name, &found.volume, cx).await?;
+        let mut batch = cx.batch();
+        let of = Of {
+            name,
+            tags: found.record.tags_of_snapshot(&[]),
+            volume: &found.volume,
+            instance: found.snapped()?,
+            copied: None,
+        };
+        self.new
+            .put(&mut batch, (of, key), (&agent, revision), cx)?;
+        let mut volume = found.backing_up(cx);
+        volume.copies.last = Some(self.new.id().clone());
+        if let Some(database) = &mut volume.database {
+            database.running = false;
+            database.happened(cx.now, Happened::Deleting);
+        }
+        let at = Precondition::At(found.volume_revision);
+        cx.put_volume(&mut batch, &volume, at)?;
+        // It must not have become protected meanwhile.
+        let own = instance::path(cx, &found.record.name);
+        batch.check(own, Precondition::At(found.revision))?;
+        let ending = Instance {
+            volume,
+            ..found.clone()
+        };
+        let ended = Ended {
+            described: cx.described(ending).await?,
+            keys: Vec::new(),
+        };
+        Ok(Done::changed(ended, batch))
+    }
+
+    async fn at_once(
+        found: &Instance,
+        has_agent: bool,
+        cx: &Cx<'_>,
+    ) -> Result<Done<Ended>, RdsFault> {
+        let mut batch = cx.batch();
+        let mut keys = Vec::new();
+        for snapshot in cx.snapshots().await? {
+            if !snapshot.volume.is_made_from(&found.volume.id) {
+                continue;
+            }
+            let is_last = found.volume.copies.last.as_ref() == Some(&snapshot.record.id);
+            if !is_last && has_agent {
+                return Err(RdsFault::InvalidDbInstanceState(format!(
+                    "Instance {} cannot be deleted while the DB snapshot {} of it is being created.",
+                    found.record.name, snapshot.record.name
+                )));
+            }
+            // Nobody can make it any more, or it is not waited for.
+            let key = cx.end_snapshot(&mut batch, &snapshot).await?;
+            keys.extend(key.map(|key| (key, snapshot.volume.source.clone())));
+        }
+        let own = instance::path(cx, &found.record.name);
+        // It must not have become protected meanwhile.
+        let unchanged = (&own, Precondition::At(found.revision));
+        let before = (&found.volume, found.volume_revision);
+        let volume = cx.end(&mut batch, before, unchanged, has_agent)?;
+        let key = volume.key.clone();
+        keys.extend(key.map(|key| (key, volume.source.clone())));
+        let ended = Instance {
+            volume,
+            ..found.clone()
+        };
+        let described = cx.described(ended).await?;
+        Ok(Done::changed(Ended { described, keys }, batch))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which DB instances a KMS key protects.
+//! Which DB instances and DB snapshots a KMS key protects.
 
 use keyward_engine::{
     context::Context,
@@ -11,26 +11,39 @@ use keyward_engine::{
 use keyward_types::{account::AccountId, arn::ArnParts, key_id::KeyArn, region::Region};
 
 use crate::{
-    instance::{Instance, KIND, arn, path_in},
-    records::DbInstanceRecord,
+    instance::{self, Instance},
+    records::{DbInstanceRecord, DbSnapshotRecord},
+    snapshot,
 };
 
-/// The DB instances of a key's account and Region that are encrypted under it, those that are being deleted too.
+/// The DB instances and DB snapshots of a key's account and Region that are encrypted under it, instances that are being
+/// deleted too.
 pub fn of<'c>(cx: &'c Context<'_>, key: &'c KeyArn) -> Dependents<'c> {
     Box::pin(async move {
         let (region, account, named) = (key.region(), key.account(), key.to_string());
-        let prefix = paths::below_scoped(region, account, [KIND]);
+        let prefix = paths::below_scoped(region, account, [instance::KIND]);
         let directory = cx.directory();
         let all = directory.every::<DbInstanceRecord>(&prefix, purpose::DB_INSTANCE);
         let mut all = all.await?;
         all.retain(|one| one.key.as_ref() == Some(&named));
         let shown = |one: DbInstanceRecord| Dependent {
-            arn: arn(region, account, &one.name),
+            arn: instance::arn(region, account, &one.name),
             kind: "AWS::RDS::DBInstance",
             name: Some(one.name),
             backups: Backups::Unknown,
         };
-        Ok(all.into_iter().map(shown).collect())
+        let prefix = paths::below_scoped(region, account, [snapshot::KIND]);
+        let snapshots = directory.every::<DbSnapshotRecord>(&prefix, purpose::DB_SNAPSHOT);
+        let mut snapshots = snapshots.await?;
+        snapshots.retain(|one| one.key.as_ref() == Some(&named));
+        let snapshot = |one: DbSnapshotRecord| Dependent {
+            arn: snapshot::arn(region, account, &one.name),
+            kind: "AWS::RDS::DBSnapshot",
+            name: Some(one.name),
+            backups: Backups::Unknown,
+        };
+        let snapshots = snapshots.into_iter().map(snapshot);
+        Ok(all.into_iter().map(shown).chain(snapshots).collect())
     })
 }
 
@@ -41,7 +54,7 @@ pub fn state_of<'c>(cx: &'c Context<'_>, arn: &'c str) -> FoundState<'c> {
             return Ok(None);
         };
         let directory = cx.directory();
-        let path = path_in(cx, home, name);
+        let path = instance::path_in(cx, home, name);
         let record = directory.rare::<DbInstanceRecord>(&path, purpose::DB_INSTANCE);
         let Some((record, revision)) = record.await? else {
             return Ok(None);

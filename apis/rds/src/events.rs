@@ -1,11 +1,10 @@
-//! `DescribeEvents`: what happened to the DB instances that are there. The newest fifty of each are kept; the events
-//! of an instance end with it.
+//! `DescribeEvents`: what happened to the DB instances and DB snapshots that are there. The newest fifty of each instance
+//! are kept; the events of an instance or a snapshot end with it.
 //!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeEvents.html>
 
 use keyward_engine::{
     audit::parameters::{Parameter, integer, structures, text, texts},
-    directory::records::database::Event,
     gate::{Denied, Gate},
     operation::{Done, Operation, Output},
     policy::permit::Permit,
@@ -16,14 +15,14 @@ use keyward_wire::{query::Params, xml};
 use crate::{
     Cx, Rds,
     fault::RdsFault,
-    instance::arn,
-    members,
+    instance, members,
     page::{AskedPage, Listed},
     protected::Named,
+    snapshot,
     states::told,
 };
 
-/// What events are about at AWS. Here all are about instances.
+/// What events are about at AWS. Here all are about instances and snapshots.
 const SOURCES: &[&str] = &[
     "db-instance",
     "db-parameter-group",
@@ -58,8 +57,13 @@ pub struct DescribeEvents {
 pub struct Told {
     name: String,
     arn: String,
+    /// `SourceType`.
+    kind: &'static str,
+    /// Its place among those of the same moment and source.
     number: usize,
-    event: Event,
+    at: Timestamp,
+    message: &'static str,
+    category: &'static str,
 }
 
 keyward_types::action!("rds": DescribeEvents = "rds:DescribeEvents");
@@ -121,7 +125,11 @@ impl Operation for DescribeEvents {
 
     async fn resolve(&self, cx: &Cx<'_>) -> Result<Named, RdsFault> {
         let name = self.source.as_deref().unwrap_or("*");
-        Ok(Named::new(cx, "db", name))
+        let kind = match self.kind {
+            Some("db-snapshot") => "snapshot",
+            _ => "db",
+        };
+        Ok(Named::new(cx, kind, name))
     }
 
     fn authorize(&self, named: &Named, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
@@ -138,31 +146,20 @@ impl Operation for DescribeEvents {
         let minutes = self.minutes.unwrap_or(MINUTES);
         let since = until.plus_millis(-minutes * 60_000);
         let since = self.from.unwrap_or(since);
-        let mut instances = match self.kind {
-            None | Some("db-instance") => cx.instances().await?,
-            Some(_) => Vec::new(),
-        };
-        if let Some(name) = &self.source {
-            instances.retain(|instance| instance.record.name == *name);
-        }
         let mut events = Vec::new();
-        for instance in &instances {
-            let name = &instance.record.name;
-            let arn = arn(cx.region, cx.account(), name);
-            for (number, event) in instance.database()?.events.iter().enumerate() {
-                let (_, category) = told(event.what);
-                let is_meant = self.categories.is_empty()
-                    || self.categories.iter().any(|asked| asked == category);
-                if (since..=until).contains(&event.at) && is_meant {
-                    events.push(Told {
-                        name: name.clone(),
-                        arn: arn.clone(),
-                        number,
-                        event: *event,
-                    });
-                }
-            }
+        if matches!(self.kind, None | Some("db-instance")) {
+            events.extend(of_instances(cx).await?);
         }
+        if matches!(self.kind, None | Some("db-snapshot")) {
+            events.extend(of_snapshots(cx).await?);
+        }
+        events.retain(|event| {
+            let is_of = self.source.as_ref().is_none_or(|name| event.name == *name);
+            let mut categories = self.categories.iter();
+            let is_meant =
+                self.categories.is_empty() || categories.any(|asked| asked == event.category);
+            is_of && is_meant && (since..=until).contains(&event.at)
+        });
         events.sort_by_key(Told::position);
         let filter = format!("{:?}", (&self.source, self.kind, &self.categories));
         let list = (Self::NAME, filter.as_str());
@@ -171,23 +168,69 @@ impl Operation for DescribeEvents {
     }
 }
 
+/// What happened to instances.
+async fn of_instances(cx: &Cx<'_>) -> Result<Vec<Told>, RdsFault> {
+    let mut events = Vec::new();
+    for found in cx.instances().await? {
+        let name = &found.record.name;
+        let arn = instance::arn(cx.region, cx.account(), name);
+        for (number, event) in found.database()?.events.iter().enumerate() {
+            let (message, category) = told(event.what);
+            events.push(Told {
+                name: name.clone(),
+                arn: arn.clone(),
+                kind: "db-instance",
+                number,
+                at: event.at,
+                message,
+                category,
+            });
+        }
+    }
+    Ok(events)
+}
+
+/// What happened to snapshots: that they were to be made, and were.
+async fn of_snapshots(cx: &Cx<'_>) -> Result<Vec<Told>, RdsFault> {
+    let mut events = Vec::new();
+    for found in cx.snapshots().await? {
+        let name = &found.record.name;
+        let arn = snapshot::arn(cx.region, cx.account(), name);
+        let origin = found.volume.copies.origin.as_ref();
+        let made = origin.and_then(|origin| origin.copied);
+        let created = (found.record.created, "Creating manual snapshot");
+        let made = made.map(|at| (at, "Manual snapshot created"));
+        for (number, (at, message)) in [created].into_iter().chain(made).enumerate() {
+            events.push(Told {
+                name: name.clone(),
+                arn: arn.clone(),
+                kind: "db-snapshot",
+                number,
+                at,
+                message,
+                category: "creation",
+            });
+        }
+    }
+    Ok(events)
+}
+
 impl Told {
     /// Its place: the oldest come first.
     fn position(&self) -> String {
-        let (at, name, number) = (self.event.at.millis().max(0), &self.name, self.number);
-        format!("{at:016} {name} {number:03}")
+        let (at, name, number) = (self.at.millis().max(0), &self.name, self.number);
+        format!("{at:016} {name} {} {number:03}", self.kind)
     }
 }
 
 impl Output<Rds> for Listed<Told> {
     fn render(&self, out: &mut xml::Writer<'_>) {
         self.write(out, ("Events", "Event"), |out, event| {
-            let (message, category) = told(event.event.what);
             out.text("SourceIdentifier", &event.name);
-            out.text("SourceType", "db-instance");
-            out.text("Message", message);
-            out.texts_of(("EventCategories", "EventCategory"), [category]);
-            out.timestamp("Date", event.event.at);
+            out.text("SourceType", event.kind);
+            out.text("Message", event.message);
+            out.texts_of(("EventCategories", "EventCategory"), [event.category]);
+            out.timestamp("Date", event.at);
             out.text("SourceArn", &event.arn);
         });
     }

@@ -1,4 +1,4 @@
-//! What decisions about DB instances and DB subnet groups rest on beside who asks, to explain them.
+//! What decisions about DB instances, DB snapshots and DB subnet groups rest on beside who asks, to explain them.
 
 use keyward_engine::{
     api::{Facts, ResourceQuestion},
@@ -10,8 +10,8 @@ use keyward_types::{account::AccountId, arn::ArnParts, region::Region};
 use crate::{
     fault::RdsFault,
     instance,
-    records::{DbInstanceRecord, DbSubnetGroupRecord},
-    subnet_group,
+    records::{DbInstanceRecord, DbSnapshotRecord, DbSubnetGroupRecord},
+    snapshot, subnet_group,
 };
 
 /// What is stored of a resource of the caller's account.
@@ -38,6 +38,12 @@ pub async fn of(cx: &Context<'_>, asked: ResourceQuestion<'_>) -> Result<Option<
                 let traits = record.traits().pairs();
                 ("rds:db-tag/", record.tags, traits)
             })
+        }
+        Some(("snapshot", name)) => {
+            let path = snapshot::path_in(cx, (region, account), name);
+            let found = directory.rare::<DbSnapshotRecord>(&path, purpose::DB_SNAPSHOT);
+            let found = found.await?;
+            found.map(|(record, _)| ("rds:snapshot-tag/", record.tags, Vec::new()))
         }
         Some(("subgrp", name)) => {
             let path = subnet_group::path_in(cx, (region, account), name);

@@ -38,6 +38,25 @@ pub enum RdsFault {
         /// As it was named.
         name: String,
     },
+    /// The name of a new snapshot is taken.
+    DbSnapshotAlreadyExists {
+        /// The name.
+        name: String,
+    },
+    /// No snapshot of that name.
+    DbSnapshotNotFound {
+        /// As it was named.
+        name: String,
+    },
+    /// The snapshot is in another state.
+    InvalidDbSnapshotState(String),
+    /// The account has as many snapshots as it may.
+    SnapshotQuotaExceeded,
+    /// The agent of a volume makes no copies of it.
+    NoCopies {
+        /// The agent.
+        agent: String,
+    },
     /// No group of that name.
     DbParameterGroupNotFound {
         /// As it was named.
@@ -73,6 +92,13 @@ pub enum RdsFault {
     },
     /// A subnet is not there, or not with the others.
     InvalidSubnet(String),
+    /// An instance is in a subnet that its group is to have no longer.
+    SubnetAlreadyInUse {
+        /// The subnet.
+        subnet: String,
+        /// The instance.
+        instance: String,
+    },
     /// The key cannot be used.
     KmsKeyNotAccessible {
         /// As it was named.
@@ -182,6 +208,27 @@ impl From<RdsFault> for Fault {
                 let message = format!("DBInstance {name} not found.");
                 ("DBInstanceNotFound", 404, message)
             }
+            F::DbSnapshotAlreadyExists { name } => {
+                let message = format!(
+                    "Cannot create the snapshot because a snapshot with the identifier {name} already exists."
+                );
+                ("DBSnapshotAlreadyExists", 400, message)
+            }
+            F::DbSnapshotNotFound { name } => {
+                let message = format!("DBSnapshot {name} not found.");
+                ("DBSnapshotNotFound", 404, message)
+            }
+            F::InvalidDbSnapshotState(message) => ("InvalidDBSnapshotState", 400, message),
+            F::SnapshotQuotaExceeded => {
+                let message = "Cannot create more than 100 manual snapshots".to_owned();
+                ("SnapshotQuotaExceeded", 400, message)
+            }
+            F::NoCopies { agent } => {
+                let message = format!(
+                    "The data is stored by agent {agent}, which was removed, or is of a version that makes no snapshots: `keyward agent list` shows the agents. Assign it to another one (`keyward agent assign`), or update the agent."
+                );
+                ("InvalidDBInstanceState", 400, message)
+            }
             F::DbParameterGroupNotFound { name } => {
                 let message = format!("DBParameterGroup not found: {name}");
                 ("DBParameterGroupNotFound", 404, message)
@@ -219,6 +266,12 @@ impl From<RdsFault> for Fault {
                 ("InvalidDBSubnetGroupStateFault", 400, message)
             }
             F::InvalidSubnet(message) => ("InvalidSubnet", 400, message),
+            F::SubnetAlreadyInUse { subnet, instance } => {
+                let message = format!(
+                    "The subnet {subnet} is currently in use by the DB instance {instance}."
+                );
+                ("SubnetAlreadyInUse", 400, message)
+            }
             F::KmsKeyNotAccessible { key, said } => {
                 let mut message = format!(
                     "The specified KMS key [{key}] does not exist, is not enabled or you do not have permissions to access it."

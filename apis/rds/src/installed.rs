@@ -77,7 +77,7 @@ impl Ord for Version {
 }
 
 /// The versions that an agent has, the oldest first.
-fn of_agent(agent: &AgentRecord) -> impl Iterator<Item = Version> {
+pub fn of_agent(agent: &AgentRecord) -> impl Iterator<Item = Version> {
     let ours = |one: &&InstalledEngine| one.engine == ENGINE;
     let installed = agent.databases.iter().filter(ours);
     installed.filter_map(|one| Version::parse(&one.version))

@@ -63,7 +63,7 @@ impl Instance {
     /// `DBInstanceStatus`: what is wanted of the volume and its database, and what the agent says.
     pub fn status(&self, now: Timestamp) -> &'static str {
         let volume = &self.volume;
-        if volume.wanted == Wanted::Absent {
+        if volume.wanted == Wanted::Absent || volume.copies.last.is_some() {
             return "deleting";
         }
         let Ok(database) = self.database() else {

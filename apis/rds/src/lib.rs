@@ -10,21 +10,29 @@ pub mod certificate;
 pub mod certificates;
 pub mod classes;
 pub mod condition_keys;
+pub mod copy_db_snapshot;
 pub mod create_db_instance;
+pub mod create_db_snapshot;
 pub mod create_db_subnet_group;
 pub mod data_key;
 pub mod delete_db_instance;
+pub mod delete_db_snapshot;
 pub mod dependents;
 pub mod describe_db_instances;
+pub mod describe_db_snapshots;
+pub mod ending;
 pub mod engine_versions;
 pub mod events;
 pub mod facts;
 pub mod fault;
 pub mod groups;
+pub mod held_key;
 pub mod installed;
 pub mod instance;
 pub mod members;
 pub mod modify_db_instance;
+pub mod modify_db_subnet_group;
+pub mod new_instance;
 pub mod on_instance;
 pub mod orderable_options;
 pub mod page;
@@ -32,7 +40,12 @@ pub mod parameter_groups;
 pub mod protected;
 pub mod records;
 pub mod reserved;
+pub mod restore_db_instance_from_db_snapshot;
 pub mod shown;
+pub mod shown_snapshot;
+pub mod snapshot;
+pub mod snapshot_attributes;
+pub mod snapshotting;
 pub mod states;
 pub mod storage;
 pub mod subnet_group;
@@ -72,6 +85,8 @@ pub struct RdsState {
     pub creations: OneByOne,
     /// The turns of those who create subnet groups.
     pub groups: OneByOne,
+    /// The turns of those who create snapshots.
+    pub snapshots: OneByOne,
 }
 
 impl ApiState for RdsState {}
@@ -127,6 +142,7 @@ impl Api for Rds {
     fn resource_type(arn: &ArnParts<'_>) -> Option<&'static str> {
         match arn.resource.split_once(':')? {
             ("db", _) => Some("AWS::RDS::DBInstance"),
+            ("snapshot", _) => Some("AWS::RDS::DBSnapshot"),
             ("subgrp", _) => Some("AWS::RDS::DBSubnetGroup"),
             _ => None,
         }
@@ -159,21 +175,28 @@ impl CallsAsServices for Rds {
 /// The operations served, in the alphabet's order.
 pub const OPERATIONS: &[Row] = &[
     row::<tags::AddTagsToResource>(),
+    row::<copy_db_snapshot::CopyDBSnapshot>(),
     row::<create_db_instance::CreateDBInstance>(),
+    row::<create_db_snapshot::CreateDBSnapshot>(),
     row::<create_db_subnet_group::CreateDBSubnetGroup>(),
     row::<delete_db_instance::DeleteDBInstance>(),
+    row::<delete_db_snapshot::DeleteDBSnapshot>(),
     row::<subnet_groups::DeleteDBSubnetGroup>(),
     row::<certificates::DescribeCertificates>(),
     row::<engine_versions::DescribeDBEngineVersions>(),
     row::<describe_db_instances::DescribeDBInstances>(),
     row::<parameter_groups::DescribeDBParameterGroups>(),
+    row::<snapshot_attributes::DescribeDBSnapshotAttributes>(),
+    row::<describe_db_snapshots::DescribeDBSnapshots>(),
     row::<subnet_groups::DescribeDBSubnetGroups>(),
     row::<events::DescribeEvents>(),
     row::<orderable_options::DescribeOrderableDBInstanceOptions>(),
     row::<tags::ListTagsForResource>(),
     row::<On<modify_db_instance::ModifyDBInstance>>(),
+    row::<modify_db_subnet_group::ModifyDBSubnetGroup>(),
     row::<On<states::RebootDBInstance>>(),
     row::<tags::RemoveTagsFromResource>(),
+    row::<restore_db_instance_from_db_snapshot::RestoreDBInstanceFromDBSnapshot>(),
     row::<On<states::StartDBInstance>>(),
     row::<On<states::StopDBInstance>>(),
 ];

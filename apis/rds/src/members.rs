@@ -13,6 +13,10 @@ use crate::fault::RdsFault;
 
 /// The most tags of a resource.
 pub const MAX_TAGS: usize = 50;
+/// When backups would be made if nothing is said of it.
+pub const BACKUP_WINDOW: &str = "04:00-04:30";
+/// When an instance would be maintained if nothing is said of it.
+pub const MAINTENANCE_WINDOW: &str = "sun:05:00-sun:05:30";
 /// A tag in events.
 pub const SHOWN_TAG: &[Parameter] = &[text("Key"), text("Value")];
 /// A filter in events.
@@ -42,11 +46,15 @@ pub fn required(found: Option<&str>, member: &str) -> Result<String, RdsFault> {
 /// # Errors
 /// If it is none.
 pub fn identifier(text: &str, member: &str) -> Result<String, RdsFault> {
+    checked_name(text, member, MAX_NAME)
+}
+
+fn checked_name(text: &str, member: &str, most: usize) -> Result<String, RdsFault> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     let begins = text.bytes().next();
-    let message = if text.len() > MAX_NAME {
+    let message = if text.len() > most {
         format!(
-            "The parameter {member} is not a valid identifier because it is longer than {MAX_NAME} characters."
+            "The parameter {member} is not a valid identifier because it is longer than {most} characters."
         )
     } else if !begins.is_some_and(|byte| byte.is_ascii_alphabetic())
         || !text.bytes().all(legal)
@@ -60,6 +68,14 @@ pub fn identifier(text: &str, member: &str) -> Result<String, RdsFault> {
         return Ok(text.to_ascii_lowercase());
     };
     Err(RdsFault::InvalidParameterValue(message))
+}
+
+/// The name of a new snapshot, in small letters.
+///
+/// # Errors
+/// If it is none.
+pub fn snapshot_name(text: &str, member: &str) -> Result<String, RdsFault> {
+    checked_name(text, member, MAX_TEXT)
 }
 
 /// `DBSubnetGroupName` of a new group, in small letters.
@@ -139,6 +155,12 @@ pub fn tags(m: &mut Members<'_>) -> Option<Vec<Tag>> {
             .to_owned(),
     });
     tags.count(0, MAX_TAGS).optional()
+}
+
+/// Tags that are there already, and those that a request gives, which have other values where both have a key.
+pub fn merged<'t>(before: impl Iterator<Item = &'t Tag>, asked: &'t [Tag]) -> Vec<Tag> {
+    let is_new = |tag: &&Tag| asked.iter().all(|other| other.key != tag.key);
+    before.filter(is_new).chain(asked).cloned().collect()
 }
 
 /// Tags that a resource may have.
@@ -254,6 +276,22 @@ fn is_time(text: &str) -> bool {
     };
     let parts = text.split_once(':');
     parts.is_some_and(|(hour, minute)| number(hour, 23) && number(minute, 59))
+}
+
+/// The port of an instance.
+///
+/// # Errors
+/// If it may not have it.
+pub fn port(asked: i64) -> Result<u16, RdsFault> {
+    const PORTS: std::ops::RangeInclusive<i64> = 1150..=65_535;
+    match u16::try_from(asked) {
+        Ok(port) if PORTS.contains(&asked) => Ok(port),
+        _ => Err(RdsFault::InvalidParameterValue(format!(
+            "Invalid endpoint port {asked}, not in range {}-{}",
+            PORTS.start(),
+            PORTS.end()
+        ))),
+    }
 }
 
 /// `PreferredBackupWindow`, such as `04:00-04:30`.

@@ -16,8 +16,9 @@ use keyward_store::batch::Precondition;
 use keyward_wire::json::Members;
 
 use crate::{
-    Cx, data_key,
+    Cx,
     fault::RdsFault,
+    held_key,
     instance::{Instance, RECOVERABLE_STATUS},
     members::Unserved,
     on_instance::OnInstance,
@@ -88,7 +89,7 @@ impl OnInstance for StartDBInstance {
             )));
         }
         if let Some(key) = &found.volume.key {
-            data_key::check(cx, key, &found.volume.source).await?;
+            held_key::check(cx, key, &found.volume.source).await?;
         }
         // What was said while it had no key is no answer to this.
         let mut volume = found.volume.clone();
@@ -154,7 +155,7 @@ impl OnInstance for RebootDBInstance {
     async fn answer(&self, found: &Instance, cx: &Cx<'_>) -> Result<Done<Described>, RdsFault> {
         let found = found.available(cx.now)?;
         if let Some(key) = &found.volume.key {
-            data_key::check(cx, key, &found.volume.source).await?;
+            held_key::check(cx, key, &found.volume.source).await?;
         }
         cx.change_database(found, |database| {
             database.restart_epoch = database.restart_epoch.saturating_add(1);
@@ -177,6 +178,8 @@ pub fn told(what: Happened) -> (&'static str, &'static str) {
             "Finished applying modification to allocated storage",
             "configuration change",
         ),
+        Happened::BackingUp => ("Backing up DB instance", "backup"),
+        Happened::BackedUp => ("Finished DB Instance backup", "backup"),
         Happened::Locked => (
             "The KMS key of the DB instance cannot be used. The DB instance is stopped. Make the key usable again and start the DB instance within seven days",
             "failure",

@@ -16,10 +16,15 @@ use keyward_store::{
     sealed::SealedBatch,
 };
 use keyward_types::{account::AccountId, region::Region, vpc::Subnet};
-use keyward_wire::{json, xml};
+use keyward_wire::{
+    json::{self, Members},
+    xml,
+};
 
 use crate::{Cx, fault::RdsFault, protected::Named, records::DbSubnetGroupRecord};
 
+/// The most subnets of a group.
+const MAX_SUBNETS: usize = 20;
 /// What stands in paths for DB subnet groups.
 const KIND: Segment<'static> = Segment::word("db-subnet-group");
 /// The group of those for whom none is named.
@@ -114,6 +119,66 @@ impl Cx<'_> {
             revision: Revision::default(),
             subnets,
         }
+    }
+}
+
+/// `SubnetIds`.
+pub fn read_subnets(m: &mut Members<'_>) -> Vec<String> {
+    let subnets = m.strings("SubnetIds").count(0, MAX_SUBNETS);
+    let subnets = subnets.each_length(1, 255).optional().unwrap_or_default();
+    subnets.into_iter().map(str::to_owned).collect()
+}
+
+/// Subnets of a group, each once.
+///
+/// # Errors
+/// If there is none.
+pub fn checked_subnets(mut subnets: Vec<String>) -> Result<Vec<String>, RdsFault> {
+    if subnets.is_empty() {
+        let message = "Subnet IDs are required.".to_owned();
+        return Err(RdsFault::InvalidSubnet(message));
+    }
+    subnets.sort_unstable();
+    subnets.dedup();
+    Ok(subnets)
+}
+
+impl Cx<'_> {
+    /// The virtual private cloud that the subnets of a group are in, if they may be those of one.
+    ///
+    /// # Errors
+    /// If one is not there or in another cloud, or they are in too few Availability Zones.
+    pub fn vpc_of(&self, ids: &[String]) -> Result<String, RdsFault> {
+        let vpcs = &self.state().vpcs;
+        let mut subnets: Vec<Subnet> = Vec::with_capacity(ids.len());
+        for id in ids {
+            let subnet = vpcs.subnet(self.region, id).ok_or_else(|| {
+                RdsFault::InvalidSubnet(format!("The subnet ID '{id}' does not exist."))
+            })?;
+            if subnets.first().is_some_and(|first| first.vpc != subnet.vpc) {
+                let message =
+                    "The new Subnets are not in the same Vpc as the existing subnet group";
+                return Err(RdsFault::InvalidSubnet(message.to_owned()));
+            }
+            subnets.push(subnet);
+        }
+        let vpc = subnets.first().map(|subnet| subnet.vpc.clone());
+        let vpc = vpc.unwrap_or_default();
+        let zones_of = |subnets: &[Subnet]| {
+            let mut zones: Vec<String> = subnets.iter().map(|one| one.zone.clone()).collect();
+            zones.sort_unstable();
+            zones.dedup();
+            zones
+        };
+        // AWS's Regions have several zones, an operator's may have one.
+        let mut all = vpcs.subnets(self.region);
+        all.retain(|subnet| subnet.vpc == vpc);
+        let zones = zones_of(&subnets);
+        if zones.len() < zones_of(&all).len().min(2) {
+            let zones = zones.join(", ");
+            return Err(RdsFault::DbSubnetGroupDoesNotCoverEnoughAzs { zones });
+        }
+        Ok(vpc)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tags of DB instances and DB subnet groups.
+//! Tags of DB instances, DB snapshots and DB subnet groups.
 //!
 //! <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_AddTagsToResource.html>
 
@@ -18,6 +18,7 @@ use crate::{
     instance::{OneInstance, own_name},
     members,
     protected::{Named, Traits},
+    snapshot::OneSnapshot,
     subnet_group::{DEFAULT, SubnetGroup},
 };
 
@@ -26,6 +27,8 @@ use crate::{
 pub enum Tagged {
     /// A DB instance.
     Instance(Box<OneInstance>),
+    /// A DB snapshot.
+    Snapshot(Box<OneSnapshot>),
     /// A DB subnet group, and its name.
     Group(Named, Option<Box<SubnetGroup>>, String),
 }
@@ -35,7 +38,7 @@ impl Tagged {
     async fn named(named: &str, cx: &Cx<'_>) -> Result<Self, RdsFault> {
         let wrong = || {
             RdsFault::InvalidParameterValue(format!(
-                "Invalid resource name: {named}. Use the ARN of a DB instance or a DB subnet group of your account and Region."
+                "Invalid resource name: {named}. Use the ARN of a DB instance, a DB snapshot or a DB subnet group of your account and Region."
             ))
         };
         let parts = ArnParts::parse(named).ok_or_else(wrong)?;
@@ -43,6 +46,7 @@ impl Tagged {
         let name = own_name(named, kind, cx).ok_or_else(wrong)?;
         match kind {
             "db" => Ok(Self::Instance(Box::new(cx.named_instance(&name).await?))),
+            "snapshot" => Ok(Self::Snapshot(Box::new(cx.named_snapshot(&name).await?))),
             "subgrp" => {
                 let (resource, found) = cx.named_group(&name).await?;
                 Ok(Self::Group(resource, found.map(Box::new), name))
@@ -55,6 +59,7 @@ impl Tagged {
     fn with_request_tags(self, tags: &[Tag]) -> Self {
         match self {
             Self::Instance(one) => Self::Instance(Box::new(one.with_request_tags(tags))),
+            Self::Snapshot(one) => Self::Snapshot(Box::new(one.with_request_tags(tags))),
             Self::Group(named, found, name) => {
                 let traits = Traits {
                     request_tags: tags.to_vec(),
@@ -68,19 +73,8 @@ impl Tagged {
     fn protected(&self) -> &dyn Protected {
         match self {
             Self::Instance(one) => &**one,
+            Self::Snapshot(one) => &**one,
             Self::Group(named, ..) => named,
-        }
-    }
-
-    fn group(&self) -> Result<&SubnetGroup, RdsFault> {
-        match self {
-            Self::Group(_, Some(found), _) => Ok(found),
-            Self::Group(_, None, name) => {
-                Err(RdsFault::DbSubnetGroupNotFound { name: name.clone() })
-            }
-            Self::Instance(one) => Err(RdsFault::DbInstanceNotFound {
-                name: one.name.clone(),
-            }),
         }
     }
 
@@ -88,7 +82,8 @@ impl Tagged {
     fn get(&self) -> Result<&[Tag], RdsFault> {
         match self {
             Self::Instance(one) => Ok(&one.get()?.record.tags),
-            Self::Group(..) => Ok(&self.group()?.record.tags),
+            Self::Snapshot(one) => Ok(&one.get()?.record.tags),
+            Self::Group(_, found, name) => Ok(&group(found.as_deref(), name)?.record.tags),
         }
     }
 
@@ -102,8 +97,14 @@ impl Tagged {
                 record.tags = tags;
                 cx.put_instance(&mut batch, &record, Precondition::At(found.revision))?;
             }
-            Self::Group(..) => {
-                let found = self.group()?;
+            Self::Snapshot(one) => {
+                let found = one.get()?;
+                let mut record = found.record.clone();
+                record.tags = tags;
+                cx.put_snapshot(&mut batch, &record, Precondition::At(found.revision))?;
+            }
+            Self::Group(_, found, name) => {
+                let found = group(found.as_deref(), name)?;
                 let mut record = found.record.clone();
                 if record.name == DEFAULT {
                     let message = "The default DB subnet group has no tags.".to_owned();
@@ -115,6 +116,13 @@ impl Tagged {
         }
         Ok(batch)
     }
+}
+
+/// A DB subnet group.
+fn group<'g>(found: Option<&'g SubnetGroup>, name: &str) -> Result<&'g SubnetGroup, RdsFault> {
+    found.ok_or_else(|| RdsFault::DbSubnetGroupNotFound {
+        name: name.to_owned(),
+    })
 }
 
 /// `AddTagsToResource`: more tags, or other values for those of the same keys.

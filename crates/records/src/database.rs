@@ -154,6 +154,12 @@ pub enum Happened {
     Grown,
     /// The key of its volume could not be used.
     Locked,
+    /// A snapshot of it was to be made.
+    #[serde(rename = "backing-up")]
+    BackingUp,
+    /// A snapshot of it was made.
+    #[serde(rename = "backed-up")]
+    BackedUp,
 }
 
 impl DatabaseRecord {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cdp;
+pub mod copies;
 pub mod database;
 pub mod storage;
 

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     V1,
-    database::{DatabaseRecord, InstalledEngine},
+    copies::{Copies, Origin},
+    database::{DatabaseRecord, Happened, InstalledEngine},
 };
 
 /// A token by which one agent may register. It may do so again, with another access key, until it has called:
@@ -88,6 +89,9 @@ pub struct AgentRecord {
     /// The certificate of the authority that signs for its databases, in PEM, as it last said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_authority: Option<String>,
+    /// Whether it can make volumes from others, as it last said.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub copies: bool,
 }
 
 /// The records that end with every volume. They always fit the batch of a report that it is gone; what a volume
@@ -151,6 +155,9 @@ pub struct VolumeRecord {
     /// old copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_generation: Option<u64>,
+    /// Of which volume it is a copy, and whether there are copies of it.
+    #[serde(default, skip_serializing_if = "Copies::is_none")]
+    pub copies: Copies,
 }
 
 /// What an agent said of the backups of a volume.
@@ -379,6 +386,38 @@ impl VolumeRecord {
         let reported = self.reported.as_ref();
         let reported = reported.filter(|reported| reported.state == VolumeState::Failed);
         reported.filter(|_| self.wanted == Wanted::Present)
+    }
+
+    /// What it is still to be made from; none if it is there, or is made from nothing.
+    pub fn unmade_copy(&self) -> Option<&Origin> {
+        let origin = self.copies.origin.as_ref();
+        origin.filter(|_| self.wanted == Wanted::Present && !self.was_made())
+    }
+
+    /// Whether it is still to be made from that volume.
+    pub fn is_made_from(&self, volume: &VolumeId) -> bool {
+        let origin = self.unmade_copy();
+        origin.is_some_and(|origin| origin.volume == *volume)
+    }
+
+    /// The same volume, which is to be gone from now on, with the database on it.
+    #[must_use]
+    pub fn ended(&self, now: Timestamp) -> Self {
+        let mut ended = Self {
+            wanted: Wanted::Absent,
+            generation: self.generation.saturating_add(1),
+            reported: None,
+            ..self.clone()
+        };
+        // One that waits for its last copy was told of already.
+        let is_told = self.wanted == Wanted::Absent || self.copies.last.is_some();
+        if let Some(database) = &mut ended.database {
+            database.running = false;
+            if !is_told {
+                database.happened(now, Happened::Deleting);
+            }
+        }
+        ended
     }
 
     /// Whether it is there, as its agent says, and is to be there.

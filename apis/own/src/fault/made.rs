@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use keyward_api_kms::fault::KmsFault;
-use keyward_types::storage::VolumeId;
+use keyward_types::storage::{AgentId, VolumeId};
 use keyward_wire::sigv4::AuthError;
 
 use super::KeywardFault;
@@ -43,6 +43,26 @@ impl KeywardFault {
     /// A report of something that is not wanted.
     pub fn unwanted(volume: &VolumeId, state: &str, wanted: &str) -> Self {
         let message = format!("{volume} cannot be {state}: it is wanted {wanted}.");
+        Self::Kms(KmsFault::validation(message))
+    }
+
+    /// A volume that is still to be made from another, or from which another is.
+    pub fn being_copied(volume: &VolumeId) -> Self {
+        Self::Conflict(format!(
+            "A snapshot is being made of {volume}, or {volume} is being made from a snapshot. Wait until that is done, or delete what is being made."
+        ))
+    }
+
+    /// A snapshot, and an agent that makes none.
+    pub fn no_copies(volume: &VolumeId, agent: &AgentId) -> Self {
+        Self::Conflict(format!(
+            "{volume} is a snapshot, and agent {agent} is of a version that has no snapshots. Update it; it says so when it asks again."
+        ))
+    }
+
+    /// A snapshot that nobody makes anything from.
+    pub fn at_rest(volume: &VolumeId) -> Self {
+        let message = format!("{volume} is a snapshot, and no volume is being made from it.");
         Self::Kms(KmsFault::validation(message))
     }
 

@@ -1,6 +1,5 @@
 //! The members of a request for a new DB instance, and AWS's rules for them.
 
-use keyward_engine::directory::records::database::PasswordVerifier;
 use keyward_types::tag::Tag;
 use keyward_wire::json::Members;
 
@@ -10,13 +9,12 @@ use crate::{
     groups::read_security_groups,
     installed::ENGINE,
     members::{self, Unserved},
+    new_instance::Asked,
     reserved::is_reserved,
     storage::storage_of,
     subnet_group,
 };
 
-/// The ports that an instance may have.
-const PORTS: std::ops::RangeInclusive<i64> = 1150..=65_535;
 /// PostgreSQL's port.
 const PORT: u16 = 5432;
 /// What this version does not serve, and what of it means nothing.
@@ -68,35 +66,6 @@ pub(super) const UNSERVED: Unserved = &[
     ("TdeCredentialPassword", &[]),
     ("Timezone", &[]),
 ];
-
-/// What is asked for.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub name: String,
-    pub class: String,
-    pub version: Option<String>,
-    pub storage: u32,
-    pub storage_type: String,
-    pub master: String,
-    pub verifier: PasswordVerifier,
-    pub database: Option<String>,
-    pub port: u16,
-    pub encrypted: bool,
-    pub key: Option<String>,
-    pub zone: Option<String>,
-    pub subnet_group: String,
-    pub groups: Vec<String>,
-    pub parameter_group: Option<String>,
-    pub option_group: Option<String>,
-    pub certificate: Option<String>,
-    pub backup_window: String,
-    pub maintenance_window: String,
-    pub is_protected: bool,
-    pub copies_tags: bool,
-    pub upgrades: bool,
-    pub is_public: bool,
-    pub tags: Vec<Tag>,
-}
 
 /// The members as they were sent.
 #[derive(Debug)]
@@ -195,19 +164,7 @@ impl<'o> Sent<'o> {
         let storage_type = self.storage_type.unwrap_or("gp2");
         let storage = self.storage;
         let storage = storage_of(storage, storage_type)?;
-        let port = match self.port {
-            None => PORT,
-            Some(port) => match u16::try_from(port) {
-                Ok(number) if PORTS.contains(&port) => number,
-                _ => {
-                    return wrong(format!(
-                        "Invalid endpoint port {port}, not in range {}-{}",
-                        PORTS.start(),
-                        PORTS.end()
-                    ));
-                }
-            },
-        };
+        let port = self.port.map_or(Ok(PORT), members::port)?;
         if self.key.is_some() && !self.encrypted {
             let message = "KmsKeyId can be specified only if StorageEncrypted is true.";
             return Err(RdsFault::InvalidParameterCombination(message.to_owned()));
@@ -238,13 +195,15 @@ impl<'o> Sent<'o> {
             parameter_group: owned(self.parameter_group),
             option_group: owned(self.option_group),
             certificate: owned(self.certificate),
-            backup_window: backup.unwrap_or_else(|| "04:00-04:30".to_owned()),
-            maintenance_window: maintenance.unwrap_or_else(|| "sun:05:00-sun:05:30".to_owned()),
+            backup_window: backup.unwrap_or_else(|| members::BACKUP_WINDOW.to_owned()),
+            maintenance_window: maintenance
+                .unwrap_or_else(|| members::MAINTENANCE_WINDOW.to_owned()),
             is_protected: self.is_protected,
             copies_tags: self.copies_tags,
             upgrades: self.upgrades,
             is_public: self.is_public,
             tags: members::checked(self.tags)?,
+            from: None,
         })
     }
 }

@@ -95,6 +95,8 @@ pub const ACCESS_POINT: Purpose = Purpose::new(73);
 pub const DB_INSTANCE: Purpose = Purpose::new(80);
 /// A group of subnets for databases.
 pub const DB_SUBNET_GROUP: Purpose = Purpose::new(81);
+/// A snapshot of a database instance.
+pub const DB_SNAPSHOT: Purpose = Purpose::new(82);
 /// An access key of Cloudera's protocol.
 pub const CDP_ACCESS_KEY: Purpose = Purpose::new(90);
 /// Which access keys of Cloudera's protocol a user has.

@@ -7,7 +7,7 @@
 pub mod identity;
 pub mod organization;
 
-pub use keyward_records::{UnknownVersion, V1, cdp, database, storage};
+pub use keyward_records::{UnknownVersion, V1, cdp, copies, database, storage};
 
 use std::collections::BTreeMap;
 

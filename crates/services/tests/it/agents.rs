@@ -14,6 +14,7 @@ use keyward_engine::{
         paths, purpose,
         records::{
             self, V1,
+            copies::Copies,
             storage::{VolumeKey, VolumeRecord, Wanted},
         },
     },
@@ -194,6 +195,7 @@ async fn wanted_volume(
         size: None,
         database: None,
         image_generation: None,
+        copies: Copies::default(),
     };
     let path = paths::volume(region, account(OWN), &id);
     let bytes = records::encode(&record).unwrap();

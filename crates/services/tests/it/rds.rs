@@ -4,6 +4,7 @@ mod creation;
 mod keys;
 mod life;
 mod policies;
+mod snapshots;
 
 use keyward_testkit::{
     answer::{Answer, Key},
@@ -57,7 +58,7 @@ fn installed() -> Value {
     json!({ "Databases": [
         { "Engine": "postgres", "EngineVersion": "15.14" },
         { "Engine": "postgres", "EngineVersion": "13.22" },
-    ] })
+    ], "Copies": true })
 }
 
 /// What an agent signs with that has registered and called, and says that of itself.

@@ -81,6 +81,7 @@ async fn a_volume_that_cannot_end_holds_up_no_other() {
             size: None,
             database: None,
             image_generation: None,
+            copies: Copies::default(),
         };
         let path = paths::volume(region, account(owner), &record.id);
         let bytes = records::encode(&record).unwrap();

@@ -81,6 +81,7 @@ async fn agents_that_register_at_once_are_as_many_as_there_may_be() {
             backs_up: false,
             databases: Vec::new(),
             database_authority: None,
+            copies: false,
         };
         let mut batch = world.workers.batch();
         let path = paths::agent(region, account(OWN), &record.id);

@@ -223,10 +223,6 @@ async fn an_instance_is_modified() {
             "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.",
         ),
         (
-            &[("FinalDBSnapshotIdentifier", "last")][..],
-            "FinalDBSnapshotIdentifier is not supported by this version of Keyward, which has no snapshots: make a copy with pg_dump, and specify SkipFinalSnapshot.",
-        ),
-        (
             &[
                 ("FinalDBSnapshotIdentifier", "last"),
                 ("SkipFinalSnapshot", "true"),
@@ -417,6 +413,25 @@ async fn subnet_groups_are_made_used_and_deleted() {
         told(&answer),
         refusal(400, "InvalidDBSubnetGroupStateFault", text)
     );
+    let modify = async |name: &str, subnet: &str| {
+        let members = [
+            ("DBSubnetGroupName", name),
+            ("DBSubnetGroupDescription", "other"),
+            ("SubnetIds.SubnetIdentifier.1", subnet),
+        ];
+        ask("ModifyDBSubnetGroup", &members).await
+    };
+    let answer = modify("MINE", members[2].1).await;
+    assert_eq!(element(&answer.body, "DBSubnetGroupDescription"), "other");
+    assert_eq!(element(&answer.body, "DBSubnetGroupArn"), arn);
+    for (name, subnet, code) in [
+        ("none", members[2].1, "DBSubnetGroupNotFoundFault"),
+        ("mine", "subnet-0000000a", "InvalidSubnet"),
+        ("default", members[2].1, "InvalidParameterValue"),
+    ] {
+        let answer = modify(name, subnet).await;
+        assert_eq!(element(&answer.body, "Code"), code, "{name} {subnet}");
+    }
     let answer = ask(
         "CreateDBSubnetGroup",
         &[("DBSubnetGroupName", "default"), members[1], members[2]],

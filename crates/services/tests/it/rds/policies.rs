@@ -149,7 +149,11 @@ async fn tags_are_added_listed_and_removed() {
             "DBSubnetGroupNotFoundFault",
         ),
         (
-            format!("arn:aws:rds:us-east-1:{OWN}:snapshot:x"),
+            format!("arn:aws:rds:us-east-1:{OWN}:snapshot:none"),
+            "DBSnapshotNotFound",
+        ),
+        (
+            format!("arn:aws:rds:us-east-1:{OWN}:es:x"),
             "InvalidParameterValue",
         ),
         ("orders".to_owned(), "InvalidParameterValue"),

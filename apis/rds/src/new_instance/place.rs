@@ -9,12 +9,13 @@ use keyward_engine::directory::{
 use keyward_store::revision::Revision;
 use keyward_types::vpc::Subnet;
 
-use super::asked::Asked;
+use super::Asked;
 use crate::{
     Cx, certificates,
     fault::RdsFault,
     groups::{check_security_groups, default_option_group, default_parameter_group},
-    installed::Version,
+    installed::{ENGINE, Version, of_agent},
+    snapshot::Snapshot,
     subnet_group::SubnetGroup,
 };
 
@@ -48,7 +49,10 @@ impl Asked {
             .directory()
             .every::<VolumeRecord>(&prefix, purpose::VOLUME);
         let volumes = volumes.await?;
-        let (agent, agent_revision, version) = cx.place(self.version.as_deref(), &volumes).await?;
+        let (agent, agent_revision, version) = match &self.from {
+            Some(from) => cx.place_of_snapshot(from).await?,
+            None => cx.place(self.version.as_deref(), &volumes).await?,
+        };
         self.check_groups(&version, &agent)?;
         let group = cx.subnet_group(&self.subnet_group).await?;
         let name = self.subnet_group.clone();
@@ -124,5 +128,30 @@ impl Asked {
         }
         check_security_groups(&self.groups, &subnet.vpc, cx)?;
         Ok(self.groups.clone())
+    }
+}
+
+impl Cx<'_> {
+    /// The agent that stores a snapshot, and its newest version of the snapshot's engine that can use the same files.
+    ///
+    /// # Errors
+    /// If it has none, or makes no copies.
+    pub async fn place_of_snapshot(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Result<(AgentRecord, Revision, Version), RdsFault> {
+        let (agent, revision) = self.copying_agent(&snapshot.volume).await?;
+        let wanted = Version::parse(&snapshot.record.instance.engine_version);
+        let wanted = wanted.map(|version| version.major());
+        let fits = |version: &Version| Some(version.major()) == wanted;
+        let Some(version) = of_agent(&agent).filter(fits).max() else {
+            return Err(RdsFault::InsufficientDbInstanceCapacity(format!(
+                "Agent {} stores the DB snapshot {}, and its machine does not have {ENGINE} {}.",
+                agent.id,
+                snapshot.record.name,
+                wanted.unwrap_or_default()
+            )));
+        };
+        Ok((agent, revision, version))
     }
 }
