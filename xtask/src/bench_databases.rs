@@ -182,6 +182,8 @@ impl Places {
     fn measure(&self, amount: &Amount) -> anyhow::Result<Measured> {
         for place in PLACES {
             let mut fill = self.pgbench(place)?;
+            // What several processes create on gocryptfs at once, it refuses some of them (EPERM).
+            fill.env("PGOPTIONS", "-c max_parallel_maintenance_workers=0");
             fill.args([
                 "--initialize",
                 "--quiet",
