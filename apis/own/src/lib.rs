@@ -42,13 +42,15 @@ use keyward_api_kms::{self as kms, state::KmsState};
 use keyward_engine::{
     api::{Api, ApiDescription, ApiState, Prove, StartedWorkers},
     api_context,
+    caller::Caller,
     context::Context,
+    fault::Fault,
     forward::CallsAsServices,
     one_by_one::OneByOne,
     operation::Operation as _,
     pipeline::{Row, row},
     protocol::{AwsJson, Wire},
-    session::Sessions,
+    session::{Sessions, Subject},
     workers::{Worker, WorkerContext},
 };
 use keyward_types::{
@@ -201,6 +203,19 @@ impl Api for Keyward {
 
     fn own_proof(operation: &str) -> Option<Prove> {
         (operation == register_agent::RegisterAgent::NAME).then_some(register_agent::prove)
+    }
+
+    // A key outlives a session and does not have its limits: it is as strong as an access key of IAM.
+    fn restricted(_caller: &Caller, subject: &Subject, operation: &str) -> Option<Fault> {
+        let is_about_keys = operation == create_cdp_access_key::CreateCdpAccessKey::NAME
+            || operation == delete_cdp_access_key::DeleteCdpAccessKey::NAME;
+        match subject {
+            Subject::Root | Subject::User(_) | Subject::Federated { .. } if is_about_keys => {
+                let message = format!("Cannot call {operation} with session credentials");
+                Some(Fault::new("AccessDeniedException", Some(message)))
+            }
+            _ => None,
+        }
     }
 
     fn resource_type(_arn: &ArnParts<'_>) -> Option<&'static str> {
