@@ -57,6 +57,8 @@ pub enum CdeFault {
     Precondition(String),
     /// There is no turn for a request that waited.
     NoTurn,
+    /// Others changed the same thing at the same time, again and again.
+    Contended,
     /// Something failed on our side.
     Internal(Internal),
 }
@@ -162,6 +164,10 @@ impl From<CdeFault> for Fault {
             F::NoTurn => {
                 let message = "The server is busy. Try again later.".to_owned();
                 (UNAVAILABLE, 503, message)
+            }
+            F::Contended => {
+                let message = "Other requests changed the same thing at the same time. Try again.";
+                (UNAVAILABLE, 503, message.to_owned())
             }
             F::Internal(internal) => return Self::internal(INTERNAL, internal),
         };

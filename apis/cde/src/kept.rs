@@ -101,6 +101,17 @@ pub async fn every<K: Kept>(cx: &Context<'_>) -> Result<Vec<K>, ReadError> {
     Ok(all)
 }
 
+/// As [`every`], in no order, each with when it was last written.
+///
+/// # Errors
+/// When one cannot be read.
+pub async fn every_with_revision<K: Kept>(
+    cx: &Context<'_>,
+) -> Result<Vec<(K, Revision)>, ReadError> {
+    let all = all_of::<K>(cx);
+    cx.directory().every_with_revision(&all, K::PURPOSE).await
+}
+
 /// A record, and when it was last written; none if it is not there.
 ///
 /// # Errors

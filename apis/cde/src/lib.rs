@@ -93,6 +93,10 @@ macro_rules! speaks_altus {
             fault::render(fault)
         }
 
+        fn contended() -> Fault {
+            fault::CdeFault::Contended.into()
+        }
+
         fn skew() -> Skew {
             Skew::FifteenMinutes
         }

@@ -81,7 +81,10 @@ impl Ask for DisableService {
         let mut batch = cx.batch();
         let status = match parts::of(cx, &service).await?.are_gone() {
             true => {
-                parts::forget(cx, &mut batch, &service).await?;
+                let is_forgotten = parts::forget(cx, &mut batch, (&service, revision)).await?;
+                if !is_forgotten {
+                    return Err(Internal::new("a service has too many virtual clusters").into());
+                }
                 word::DELETED
             }
             false => {

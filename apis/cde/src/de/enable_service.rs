@@ -190,11 +190,10 @@ impl Operation for EnableService {
     ) -> Result<Done<ShownService>, CdeFault> {
         let (environment, revision) = cx.environment(&self.environment).await?;
         let mut batch = cx.batch();
-        let all = kept::every::<ServiceRecord>(cx).await?;
         let mut left = 0;
-        for one in &all {
+        for (one, at) in &kept::every_with_revision::<ServiceRecord>(cx).await? {
             if parts::are_gone(cx, one).await? {
-                parts::forget(cx, &mut batch, one).await?;
+                parts::forget(cx, &mut batch, (one, *at)).await?;
                 continue;
             }
             left += 1;

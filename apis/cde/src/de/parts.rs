@@ -2,7 +2,11 @@
 //! stored.
 
 use keyward_engine::{context::Context, dependents::ResourceState, directory::ReadError};
-use keyward_store::{batch::Precondition, sealed::SealedBatch};
+use keyward_store::{
+    batch::{MAX_BATCH_CHANGES, Precondition},
+    revision::Revision,
+    sealed::SealedBatch,
+};
 use keyward_types::time::Timestamp;
 
 use crate::{
@@ -14,6 +18,9 @@ use crate::{
 
 /// After that many milliseconds, provisioning that has not ended was interrupted: the request that did it is gone.
 const LIMIT: i64 = 5 * 60 * 1000;
+/// The changes of a batch that forget services, at most. The others are for what the request is about, and its event. A
+/// service with as many virtual clusters as it may have fits.
+const ROOM: usize = MAX_BATCH_CHANGES - 20;
 
 /// Cloudera's words for the status of a service.
 pub mod word {
@@ -168,26 +175,32 @@ pub async fn are_gone(cx: &Context<'_>, service: &ServiceRecord) -> Result<bool,
     Ok(service.disabling && of(cx, service).await?.are_gone())
 }
 
-/// Deletes what is kept of a service.
+/// Deletes what is kept of a service, as it was at a revision, if there is room for it in the batch. Whether there was: if
+/// not, a later request deletes it.
 ///
 /// # Errors
-/// When its virtual clusters cannot be read, or are too many for a batch.
+/// When its virtual clusters cannot be read.
 pub async fn forget(
     cx: &Cx<'_>,
     batch: &mut SealedBatch,
-    service: &ServiceRecord,
-) -> Result<(), CdeFault> {
-    for one in kept::every::<ClusterRecord>(cx).await? {
-        if one.service == service.id {
-            let path = kept::path::<ClusterRecord>(cx, &kept::Kept::name(&one));
-            batch.delete(path, Precondition::Any)?;
-        }
+    (service, at): (&ServiceRecord, Revision),
+) -> Result<bool, CdeFault> {
+    if batch.len() >= ROOM {
+        return Ok(false);
     }
-    batch.delete(
-        kept::path::<ServiceRecord>(cx, &service.id),
-        Precondition::Any,
-    )?;
-    Ok(())
+    let mut clusters = kept::every_with_revision::<ClusterRecord>(cx).await?;
+    clusters.retain(|(one, _)| one.service == service.id);
+    if batch.len() + clusters.len() + 1 > ROOM {
+        return Ok(false);
+    }
+    for (one, at) in &clusters {
+        let path = kept::path::<ClusterRecord>(cx, &kept::Kept::name(one));
+        batch.delete(path, Precondition::At(*at))?;
+    }
+    // Whoever creates a virtual cluster writes the service too.
+    let path = kept::path::<ServiceRecord>(cx, &service.id);
+    batch.delete(path, Precondition::At(at))?;
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Ask for DeleteEnvironment {
     async fn answer(&self, cx: &Cx<'_>) -> Result<Done<Empty>, CdeFault> {
         let (record, revision) = cx.environment(&self.name).await?;
         let mut batch = cx.batch();
-        for service in kept::every::<ServiceRecord>(cx).await? {
+        for (service, at) in kept::every_with_revision::<ServiceRecord>(cx).await? {
             if service.environment != record.name {
                 continue;
             }
@@ -58,7 +58,8 @@ impl Ask for DeleteEnvironment {
                     service.name, service.id, record.name
                 )));
             }
-            parts::forget(cx, &mut batch, &service).await?;
+            // What there is no room for, the next service that is enabled forgets.
+            parts::forget(cx, &mut batch, (&service, at)).await?;
         }
         let path = kept::path::<EnvironmentRecord>(cx, &record.name);
         batch.delete(path, Precondition::At(revision))?;

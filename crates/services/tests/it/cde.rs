@@ -2,8 +2,23 @@
 
 use std::net::IpAddr;
 
-use keyward_engine::request::{Peer, Received, TlsDetails};
-use keyward_testkit::world::{OWN, World};
+use keyward_api_cde::{
+    kept::Kept,
+    records::{ClusterRecord, EnvironmentRecord, Outcome, ServiceRecord},
+};
+use keyward_engine::{
+    directory::{
+        paths,
+        records::{self, V1},
+    },
+    request::{Peer, Received, TlsDetails},
+};
+use keyward_store::batch::Precondition;
+use keyward_testkit::{
+    answer::Key,
+    world::{OWN, World, account, policy},
+};
+use keyward_types::{partition::Partition, region::Region, time::Timestamp};
 use serde_json::{Value, json};
 
 const LIST: &str = "/api/v1/de/listServices";
@@ -88,4 +103,137 @@ async fn the_operation_that_notes_what_was_done_has_no_path() {
             r#"{"code":"NOT_FOUND","message":"There is no such operation."}"#
         )
     );
+}
+
+#[tokio::test]
+async fn a_session_makes_no_key_that_outlives_it() {
+    const ALLOW: &str = r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#;
+    let world = World::new().await;
+    let dana = world.user(OWN, "dana", Some(ALLOW)).await;
+    let limits = policy(r#"{"Effect":"Allow","Action":"keyward:*","Resource":"*"}"#);
+    let of_user = world.sts(&dana, "GetSessionToken", &[]).await.key();
+    let of_root = world.sts(&world.root, "GetSessionToken", &[]).await.key();
+    let parameters = [("Name", "fed"), ("Policy", limits.as_str())];
+    let federated = world.sts(&dana, "GetFederationToken", &parameters).await;
+    let federated = federated.key();
+    let ask = async |key: &Key, operation: &str| {
+        let target = format!("Keyward_20261101.{operation}");
+        let body = r#"{"UserName":"dana","AccessKeyId":"x"}"#;
+        let body = match operation {
+            "CreateCdpAccessKey" => r#"{"UserName":"dana"}"#,
+            _ => body,
+        };
+        world.json(key, "keyward", &target, body).await
+    };
+    for session in [&of_user, &of_root, &federated] {
+        for operation in ["CreateCdpAccessKey", "DeleteCdpAccessKey"] {
+            let answer = ask(session, operation).await;
+            let said: Value = serde_json::from_str(&answer.body).unwrap();
+            let message = format!("Cannot call {operation} with session credentials");
+            assert_eq!((answer.status, &said["Message"]), (400, &json!(message)));
+            assert_eq!(said["__type"], "AccessDeniedException");
+        }
+    }
+    assert_eq!(ask(&dana, "CreateCdpAccessKey").await.status, 200);
+}
+
+/// Puts records where the services find them.
+async fn put<K: Kept>(world: &World, all: &[K]) {
+    let home = (Partition::Aws, account(OWN));
+    let reader = world.directory().reader();
+    let mut batch = world.workers.batch();
+    for one in all {
+        let name_home = paths::name_home(home.0, home.1);
+        let hash = reader.name_hash(name_home.as_str(), K::KIND.as_str(), &one.name());
+        let path = paths::global(home.0, home.1, [K::KIND, (&hash).into()]);
+        let bytes = records::encode(one).unwrap();
+        batch
+            .put(path, K::PURPOSE, &bytes, Precondition::Absent)
+            .unwrap();
+    }
+    world.workers.commit(batch).await.unwrap();
+}
+
+fn environment() -> EnvironmentRecord {
+    EnvironmentRecord {
+        version: V1,
+        name: "production".to_owned(),
+        id: "0b5c7c0e-4f0a-4a6b-9a5e-3f1d2c4b5a69".to_owned(),
+        credential: "cdp".to_owned(),
+        region: Region::parse("us-east-1").unwrap(),
+        key: None,
+        subnets: Vec::new(),
+        vpc: "vpc-1".to_owned(),
+        description: None,
+        log_location: "s3a://logs".to_owned(),
+        log_profile: "logs".to_owned(),
+        cidr: None,
+        login_key: None,
+        tags: Vec::new(),
+        creator: "arn".to_owned(),
+        created: Timestamp::from_seconds(0),
+    }
+}
+
+/// A service that was disabled, and of which nothing is left.
+fn gone(id: &str) -> ServiceRecord {
+    ServiceRecord {
+        version: V1,
+        id: id.to_owned(),
+        name: id.to_owned(),
+        environment: "production".to_owned(),
+        key: None,
+        region: Region::parse("us-east-1").unwrap(),
+        creator: "arn".to_owned(),
+        created: Timestamp::from_seconds(0),
+        resources: Vec::new(),
+        file_system: None,
+        outcome: Some(Outcome::Done),
+        log: Vec::new(),
+        disabling: true,
+        tags: Vec::new(),
+    }
+}
+
+fn cluster(service: &str, number: usize) -> ClusterRecord {
+    ClusterRecord {
+        version: V1,
+        id: format!("dex-app-{number}"),
+        name: format!("vc{number}"),
+        service: service.to_owned(),
+        cpu: "1".to_owned(),
+        memory: "1Gi".to_owned(),
+        tier: "CORE".to_owned(),
+        spark: "SPARK3_5".to_owned(),
+        users: Vec::new(),
+        creator: "arn".to_owned(),
+        created: Timestamp::from_seconds(0),
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_is_forgotten_as_far_as_a_batch_has_room_and_later_the_rest() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    put(&world, &[gone("cluster-a"), gone("cluster-b")]).await;
+    for service in ["cluster-a", "cluster-b"] {
+        let clusters: Vec<_> = (0..50).map(|number| cluster(service, number)).collect();
+        put(&world, &clusters).await;
+    }
+    let left = async || {
+        let answer = world.rest(Some(&root), "de", ("POST", LIST), "{}").await;
+        answer.body.matches(r#""clusterId""#).count()
+    };
+    let mut seen = vec![left().await];
+    for _ in 0..2 {
+        put(&world, &[environment()]).await;
+        let path = "/api/v1/environments2/deleteEnvironment";
+        let body = r#"{"environmentName":"production"}"#;
+        let answer = world
+            .rest(Some(&root), "environments", ("POST", path), body)
+            .await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
+        seen.push(left().await);
+    }
+    assert_eq!(seen, [2, 1, 0]);
 }
