@@ -7,10 +7,7 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use keyward_altus::{KeyId, Method};
-use keyward_crypto::{
-    random,
-    signer::{SignerKey, new_ed25519},
-};
+use keyward_crypto::signer::{SignerKey, new_ed25519};
 use keyward_engine::{
     audit::parameters::{Parameter, text},
     directory::{
@@ -78,13 +75,13 @@ impl Operation for CreateCdpAccessKey {
                 (public, Some(Arc::new(private)))
             }
         };
-        let kind = SignerKey::parse(&public_key)
-            .map_err(|error| CdpFault::BadPublicKey { error })?
-            .kind();
+        let key = SignerKey::parse(&public_key);
+        let key = key.map_err(|error| CdpFault::BadPublicKey { error })?;
+        let public_key = key.to_der().map_err(Internal::new)?;
         Ok(Self {
             user,
-            id: KeyId::from_random(random::array()),
-            method: Method::of(kind),
+            id: KeyId::of_public_key(&public_key),
+            method: Method::of(key.kind()),
             public_key,
             private_key,
         })
@@ -114,6 +111,13 @@ impl Operation for CreateCdpAccessKey {
             let most = MOST_KEYS;
             return Err(CdpFault::TooManyKeys { user, most }.into());
         }
+        let path = paths::cdp_access_key(&self.id)?;
+        let registered = cx
+            .directory()
+            .rare::<CdpAccessKeyRecord>(&path, purpose::CDP_ACCESS_KEY);
+        if registered.await?.is_some() {
+            return Err(CdpFault::Registered.into());
+        }
         let key = CdpAccessKey {
             id: self.id.to_string(),
             method: self.method.as_str().to_owned(),
@@ -132,7 +136,6 @@ impl Operation for CreateCdpAccessKey {
         let mut batch = cx.batch();
         cx.put_cdp_keys(&mut batch, found, &keys, at)?;
         let bytes = records::encode(&record).map_err(Internal::new)?;
-        let path = paths::cdp_access_key(&self.id)?;
         let put = batch.put(path, purpose::CDP_ACCESS_KEY, &bytes, Precondition::Absent);
         put.map_err(Internal::new)?;
         let output = KeyCreated {

@@ -6,7 +6,10 @@ use base64::{
     Engine as _,
     engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD},
 };
-use keyward_crypto::signer::{KeyKind, MAX_SIGNATURE, SignerKey};
+use keyward_crypto::{
+    digest,
+    signer::{KeyKind, MAX_SIGNATURE, SignerKey},
+};
 use keyward_types::time::Timestamp;
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
@@ -28,6 +31,16 @@ const MAX_PATH: usize = 256;
 pub struct KeyId(String);
 
 impl KeyId {
+    /// The id of an access key with a public key, as a `SubjectPublicKeyInfo` in DER. It follows from it, so that no two access
+    /// keys have the same: a signature does not say whose it is.
+    pub fn of_public_key(der: &[u8]) -> Self {
+        let mut id = [0; 16];
+        for (byte, of_digest) in id.iter_mut().zip(digest::sha256(der)) {
+            *byte = of_digest;
+        }
+        Self::from_random(id)
+    }
+
     /// A new id from random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
         let id = uuid::Builder::from_random_bytes(bytes).into_uuid();

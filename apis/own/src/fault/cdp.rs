@@ -27,6 +27,8 @@ pub enum CdpFault {
         /// How many.
         most: usize,
     },
+    /// The public key is that of an access key.
+    Registered,
     /// What is to verify signatures cannot.
     BadPublicKey {
         /// Why not.
@@ -60,6 +62,10 @@ impl From<CdpFault> for Fault {
                     "The user {user} has {most} access keys for the services of CDP, as many as a user may have. Delete one with `keyward cdp delete-access-key`."
                 );
                 ("LimitExceededException", message)
+            }
+            CdpFault::Registered => {
+                let message = "The public key is that of an access key already. Each access key has a key pair of its own.";
+                ("AlreadyExistsException", message.to_owned())
             }
             CdpFault::BadPublicKey { error } => (
                 "ValidationException",

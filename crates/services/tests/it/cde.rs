@@ -237,3 +237,45 @@ async fn what_is_gone_is_forgotten_as_far_as_a_batch_has_room_and_later_the_rest
     }
     assert_eq!(seen, [2, 1, 0]);
 }
+
+#[tokio::test]
+async fn a_public_key_is_that_of_one_access_key() {
+    // That of 32 zero bytes, alone and as a SubjectPublicKeyInfo.
+    const POINT: &str = "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=";
+    let whole = format!("MCowBQYDK2VwAyEA{POINT}");
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.user(OWN, "dana", None).await;
+    world.user(OWN, "eve", None).await;
+    let ask = async |operation: &str, members: Value| {
+        let target = format!("Keyward_20261101.{operation}");
+        let body = members.to_string();
+        let answer = world.json(&root, "keyward", &target, &body).await;
+        let said: Value = serde_json::from_str(&answer.body).unwrap();
+        (answer.status, said)
+    };
+    let create = async |user: &str, key: &str| {
+        let members = json!({"UserName": user, "PublicKey": key});
+        ask("CreateCdpAccessKey", members).await
+    };
+    let (status, made) = create("dana", POINT).await;
+    assert_eq!(status, 200, "{made}");
+    for (user, key) in [("dana", POINT), ("eve", POINT), ("eve", &*whole)] {
+        let (status, said) = create(user, key).await;
+        assert_eq!(
+            (status, &said["__type"]),
+            (400, &json!("AlreadyExistsException"))
+        );
+        let message = "The public key is that of an access key already. Each access key has a key pair of its own.";
+        assert_eq!(said["message"], message);
+    }
+    let gone = json!({"UserName": "dana", "AccessKeyId": made["AccessKeyId"]});
+    assert_eq!(ask("DeleteCdpAccessKey", gone).await.0, 200);
+    assert_eq!(create("eve", &whole).await.0, 200);
+    // Signatures under a point of small order can be made without a private key.
+    let (status, said) = create("dana", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").await;
+    assert_eq!(
+        (status, &said["__type"]),
+        (400, &json!("ValidationException"))
+    );
+}
