@@ -3,14 +3,19 @@
 //! Every step says what it does, shows the commands, and checks the results; the first wrong result
 //! ends the demo with an error.
 
+mod article;
 mod aws;
+mod database;
 mod envelope;
-pub mod files;
+mod files;
 mod program;
+mod secrets;
+mod service;
 mod stage;
+pub mod storage;
 mod theft;
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, ensure};
 use aws::Aws;
@@ -28,11 +33,27 @@ const DESCRIPTION: &str = "quarterly reports";
 /// The file, and what becomes of it.
 const FILE: &str = "report.bin";
 
+/// Where the demo takes its program from, and where it plays.
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    /// A program that is built already [default: this version is built]
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// The folder of its files; it is emptied first [default: demo, where cargo puts what it builds]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
 /// Runs the demo from nothing to its end.
-pub fn run() -> anyhow::Result<()> {
-    let keyward = run::build("keyward", "keyward", true)?;
+pub fn run(demo: &Demo) -> anyhow::Result<()> {
+    let keyward = match &demo.program {
+        Some(program) => program.clone(),
+        None => run::build("keyward", "keyward", true)?,
+    };
     let cli = run::client("aws")?;
-    let mut stage = Stage::fresh(keyward, cli)?;
+    let home = demo.folder.clone();
+    let home = home.unwrap_or_else(|| run::target().join("demo"));
+    let mut stage = Stage::fresh(home, keyward, cli)?;
 
     stage.step("Start a server on an empty directory");
     stage.start()?;
@@ -85,11 +106,7 @@ pub fn run() -> anyhow::Result<()> {
     stage.prints(&said);
     root.call(&["kms", "enable-key", "--key-id", &key])?;
 
-    stage.step("Store an encrypted file system; while its key is disabled, nobody can read it");
-    match files::missing() {
-        Some(why) => stage.skips(&why),
-        None => files::show(&stage, &root, &key)?,
-    }
+    let protected = article::play(&stage, &root, &key)?;
 
     stage.step("Kill the server with SIGKILL and start it again: everything is still there");
     stage.kill()?;
@@ -104,7 +121,7 @@ pub fn run() -> anyhow::Result<()> {
     stage.step("Steal the data directory, but not the root key, and search it");
     theft::search(&stage, &alice, &first)?;
 
-    stage.done();
+    stage.done(&protected);
     Ok(())
 }
 
@@ -254,7 +271,7 @@ fn survived(
     );
     let stored = root.call(&["kms", "get-key-policy", "--key-id", key])?;
     let stored: Value = serde_json::from_str(&text(&stored, "/Policy")?)?;
-    let wanted: Value = serde_json::from_str(&policy())?;
+    let wanted: Value = serde_json::from_slice(&fs::read(stage.path("policy.json"))?)?;
     ensure!(stored == wanted, "the key policy is another: {stored:#}");
     open(stage, alice, "first", &first.material)
 }

@@ -33,7 +33,7 @@ enum Task {
     /// A server to play with; prints what to export.
     Serve(play::Serve),
     /// The product's main job on real data, step by step, with the AWS CLI.
-    Demo,
+    Demo(demo::Demo),
     /// The small store of this version that later versions must open, in `testdata/stores`.
     KeepStore(keep_store::KeepStore),
     /// The bench against its baselines, as a Markdown report.
@@ -48,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         Task::Lint(lint) => lint::run(&lint),
         Task::Tidy => tidy::run(),
         Task::Serve(serve) => play::run(&serve),
-        Task::Demo => demo::run(),
+        Task::Demo(demo) => demo::run(&demo),
         Task::KeepStore(keep) => keep_store::run(&keep),
         Task::Bench(bench) => bench::run(&bench),
         Task::Soak(soak) => soak::run(&soak),

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use crate::{demo::files, run, server::Server};
+use crate::{demo::storage, run, server::Server};
 
 /// What runs databases.
 const POSTGRES: &str = "/usr/lib/postgresql/15/bin/postgres";
@@ -28,7 +28,7 @@ pub fn run(serve: &Serve) -> anyhow::Result<()> {
     std::fs::create_dir_all(&home)?;
     let data_dir = home.join("data");
     let log = home.join("server.log");
-    let lacks = files::missing();
+    let lacks = storage::missing();
     let more: &[&str] = if lacks.is_none() { &["--agent"] } else { &[] };
     let server = Server::start_with(&program, &data_dir, &serve.listen, (&log, more))?;
     let exports = run::output(

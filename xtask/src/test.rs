@@ -38,6 +38,7 @@ pub fn run(test: &Test) -> anyhow::Result<()> {
         .args(["-m", "pytest", "clients"])
         .args(&test.pytest)
         .env("KEYWARD_BIN", server)
+        .env("KEYWARD_XTASK", std::env::current_exe()?)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     run::run(&mut pytest)
 }

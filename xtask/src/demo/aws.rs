@@ -63,7 +63,8 @@ impl Aws {
     }
 
     fn show(&self, arguments: &[&str]) {
-        let quoted = arguments.iter().map(|word| {
+        let words = self.words(arguments);
+        let quoted = words.iter().map(|word| {
             if word.contains(' ') {
                 format!("'{word}'")
             } else {
@@ -77,9 +78,20 @@ impl Aws {
         );
     }
 
+    /// The words of a command. In us-east-1, version 1 of the AWS CLI takes the endpoint of RDS only from the command line.
+    fn words<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let mut words = arguments.to_vec();
+        if let (Some(&"rds"), Ok(url)) = (words.first(), self.variable("AWS_ENDPOINT_URL")) {
+            words.splice(1..1, ["--endpoint-url", url]);
+        }
+        words
+    }
+
     fn output(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let mut command = Command::new(&self.program);
-        command.current_dir(&self.folder).args(arguments);
+        command
+            .current_dir(&self.folder)
+            .args(self.words(arguments));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
                 command.env_remove(name);

@@ -9,19 +9,29 @@ use std::{
 
 use anyhow::Context;
 
-use super::{aws::Aws, files, text};
+use super::{aws::Aws, storage, text};
 use crate::{run, server::Server};
 
+/// What each demo shows, whatever the machine lacks.
+const PROVED: &[&str] = &[
+    "policies decide who may use a key, and Keyward explains each decision",
+    "every use of a key, allowed or denied, is on the audit trail",
+    "rotation leaves old data readable without encrypting it again",
+    "a stolen data directory is useless without the root key",
+];
 /// What somebody may do after the demo.
 const NEXT: &str = "
   ./dev serve                      a server to play with, which keeps its data
   target/release/keyward --help    the program; copy it to wherever you want to use it
   README.md                        how to set up a server of your own
   docs/file-systems.md             encrypted file systems, by NFS too
+  docs/databases.md                encrypted PostgreSQL databases
+  docs/kubernetes.md               the secrets of Kubernetes clusters
+  docs/cde.md                      Cloudera Data Engineering
   docs/operations.md               backups, TLS, several accounts, the audit trail
   docs/article.md                  the article behind it, and what AWS would not accept in it";
 
-/// The folder `target/demo` and all that happens in it.
+/// The folder of the demo, and all that happens in it.
 #[derive(Debug)]
 pub struct Stage {
     keyward: PathBuf,
@@ -33,15 +43,14 @@ pub struct Stage {
 
 impl Stage {
     /// An empty folder; what an earlier run left there is gone.
-    pub fn fresh(keyward: PathBuf, cli: PathBuf) -> anyhow::Result<Self> {
-        let home = run::target().join("demo");
+    pub fn fresh(home: PathBuf, keyward: PathBuf, cli: PathBuf) -> anyhow::Result<Self> {
         if home.exists() {
-            files::clean_up(&home);
+            storage::clean_up(&home);
             fs::remove_dir_all(&home)?;
         }
         fs::create_dir_all(&home)?;
         println!(
-            "A demo of Keyward, in less than a minute. Its files are in {}.",
+            "A demo of Keyward, in less than three minutes. Its files are in {}.",
             home.display()
         );
         Ok(Self {
@@ -71,7 +80,12 @@ impl Stage {
 
     /// Shows a command that is run, at the prompt of the server's operator.
     pub fn command(&self, words: &str) {
-        println!("   operator$ {words}");
+        self.says("operator", words);
+    }
+
+    /// Shows a command that is run, at somebody's prompt.
+    pub fn says(&self, who: &str, words: &str) {
+        println!("   {who}$ {words}");
     }
 
     /// Shows what a command printed.
@@ -81,9 +95,22 @@ impl Stage {
         }
     }
 
-    /// Says that all is well, and how to go on.
-    pub fn done(&self) {
-        println!("\nAll {} steps worked. Next:", self.steps.get());
+    /// Says that all is well, what that proves, and how to go on.
+    pub fn done(&self, protected: &[&str]) {
+        println!(
+            "\nAll {} steps worked. What they have shown:",
+            self.steps.get()
+        );
+        for fact in PROVED {
+            println!("  - {fact}");
+        }
+        if !protected.is_empty() {
+            println!(
+                "  - one key protected {}: unreadable while it was disabled, complete when it was enabled",
+                protected.join(", ")
+            );
+        }
+        println!("\nNext:");
         println!("{NEXT}");
     }
 
