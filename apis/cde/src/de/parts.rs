@@ -140,9 +140,12 @@ pub fn status(service: &ServiceRecord, parts: &Parts, now: Timestamp) -> (String
         return because(word::UNAVAILABLE, reason);
     };
     match (file_system.state.as_str(), database.state.as_str()) {
-        ("error", _) => because(
-            word::FILE_SYSTEM,
-            "The agent cannot store the file system.".to_owned(),
+        // It was available when the service was enabled.
+        ("error", database) => because(
+            word::UNAVAILABLE,
+            format!(
+                "The file system cannot be used: its key may be disabled, or its agent cannot open it. The database is {database}."
+            ),
         ),
         (_, "failed") => because(
             word::DATABASE,
@@ -280,7 +283,7 @@ mod tests {
             ),
             (
                 of(state("error", &[]), state("available", &[])),
-                word::FILE_SYSTEM,
+                word::UNAVAILABLE,
             ),
             (
                 of(
