@@ -4,12 +4,7 @@
 //! `pgdata.new` is always one that was begun, and a `pgdata` never. The marker of the volume says that there was one, so that
 //! a volume that has lost its data does not get new ones.
 
-use std::{
-    fs, io,
-    os::unix::fs::{MetadataExt as _, lchown},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, io, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +15,7 @@ use crate::{
     installed::Installed,
     launch,
     names::SUPERVISOR,
-    roles,
+    ownership, roles,
     server_paths::ServerPaths,
     tool::{self, Task},
     user::SystemUser,
@@ -105,7 +100,8 @@ impl Maker<'_> {
             Ok(found) if found.is_dir() => {
                 Marker::read(&data.join(MARKER), &data, major)?
                     .ok_or_else(|| Error::NoMarker(data.clone()))?;
-                self.give(&data)?;
+                // They are those of another user if they come from another machine, or from a snapshot.
+                ownership::give(&data, self.user, self.watch)?;
                 // Nothing runs as this user, so that it is nobody's. The server itself would look for a process with that
                 // number, and find one that was killed and that nobody has waited for.
                 files::remove(&data.join("postmaster.pid"))?;
@@ -162,33 +158,6 @@ impl Maker<'_> {
             tool::run(task("postgres"), command, &script, self.watch)?;
         }
         Ok(())
-    }
-
-    /// Gives data to the server's user that were those of another user: that of another machine, or of the database that a
-    /// snapshot is of.
-    fn give(&self, data: &Path) -> Result<(), Error> {
-        let found = fs::symlink_metadata(data).at("open", data)?;
-        if (found.uid(), found.gid()) == (self.user.uid, self.user.gid) {
-            return Ok(());
-        }
-        let mut folders = vec![data.to_owned()];
-        while let Some(folder) = folders.pop() {
-            self.watch.check()?;
-            for entry in fs::read_dir(&folder).at("read", &folder)? {
-                let entry = entry.at("read", &folder)?;
-                let path = entry.path();
-                if entry.file_type().at("read", &path)?.is_dir() {
-                    folders.push(path.clone());
-                }
-                self.own(&path)?;
-            }
-        }
-        // The last, so that this is repeated when it was interrupted.
-        self.own(data)
-    }
-
-    fn own(&self, path: &Path) -> Result<(), Error> {
-        lchown(path, Some(self.user.uid), Some(self.user.gid)).at("change the owner of", path)
     }
 }
 

@@ -83,7 +83,13 @@ pub(crate) fn folder(path: &Path, access: Access) -> Result<(), Error> {
     if !found.is_dir() {
         return Err(Error::NotDirectory(path.to_owned()));
     }
-    let opened = File::open(path).at("open", path)?;
+    // It may have been replaced by a link since.
+    let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
+        .open(path)
+        .at("open", path)?;
     fchown(
         &opened,
         Some(access.uid.unwrap_or(0)),

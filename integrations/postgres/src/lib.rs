@@ -27,6 +27,7 @@ mod launch;
 mod log;
 pub mod names;
 pub mod options;
+mod ownership;
 mod process;
 pub mod requirements;
 mod roles;
