@@ -42,14 +42,15 @@ INSERT INTO keyward.applied DEFAULT VALUES
 /// password's verifier.
 ///
 /// The data say themselves whether they are prepared and which password they have, so that this is as old as they are
-/// when a volume is restored. A password is set once for each server and epoch.
+/// when a volume is restored. The server says its name, and another is not changed. A password is set once for each server and epoch.
 pub(crate) fn apply(name: &Name, wanted: &Wanted) -> String {
     let master = literal(wanted.master.as_str());
     let server = literal(name.as_str());
     let verifier = literal(wanted.verifier.expose());
     let epoch = wanted.password_epoch;
     let mut script = format!(
-        "SELECT format('CREATE ROLE %I', {master}) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {master}) \\gexec
+        "DO $$BEGIN IF current_setting('cluster_name') <> {server} THEN RAISE EXCEPTION 'this is the server of another database'; END IF; END$$;
+SELECT format('CREATE ROLE %I', {master}) WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {master}) \\gexec
 BEGIN;
 SELECT statement FROM keyward.applied, LATERAL (VALUES
     (1, format('ALTER ROLE %I LOGIN CREATEDB CREATEROLE PASSWORD %L VALID UNTIL ''infinity''', {master}, {verifier})),
@@ -87,6 +88,19 @@ mod tests {
     #[test]
     fn a_value_cannot_end_its_literal() {
         assert_eq!(literal("a'; DROP"), "'a''; DROP'");
+    }
+
+    #[test]
+    fn a_server_says_its_name_before_anything_is_changed() {
+        let name = Name::parse("db-1").unwrap();
+        let script = apply(&name, &crate::settings::tests::wanted());
+        let first = script.lines().next().unwrap();
+        assert!(
+            first.starts_with(
+                "DO $$BEGIN IF current_setting('cluster_name') <> 'db-1' THEN RAISE EXCEPTION "
+            ),
+            "{first}"
+        );
     }
 
     #[test]

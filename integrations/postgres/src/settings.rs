@@ -150,7 +150,7 @@ keyward  root  {SUPERVISOR}
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         installed::Version,

@@ -8,6 +8,7 @@ use crate::{
     names::{SUPERVISOR, Verifier},
     server_paths::ServerPaths,
     tool::{self, Task},
+    user,
     watch::Watch,
 };
 
@@ -52,6 +53,9 @@ impl Client<'_> {
         command.env("PGCONNECT_TIMEOUT", "5");
         command.env("PGPASSFILE", "/dev/null");
         command.env("PGAPPNAME", "keyward");
+        // The directory of the socket belongs to the server's user, which can put a link there to the socket of another
+        // server: that would take root for its supervisor as well.
+        command.env("PGREQUIREPEER", user::name_of(self.place.name()));
         command.env(
             "PGOPTIONS",
             "-c search_path=pg_catalog -c statement_timeout=60s -c synchronous_commit=on",

@@ -45,7 +45,7 @@ pub(crate) fn ensure(name: &Name, watch: &Watch) -> Result<SystemUser, Error> {
         return Ok(found);
     }
     let _alone = CHANGES.lock();
-    let user = user_of(name);
+    let user = name_of(name);
     let mut command = Command::new(USERADD);
     command.args(["--system", "--user-group", "--no-create-home"]);
     command.args(["--home-dir", "/nonexistent"]);
@@ -66,7 +66,7 @@ pub(crate) fn remove(name: &Name, watch: &Watch) -> Result<(), Error> {
         return Ok(());
     }
     let _alone = CHANGES.lock();
-    let user = user_of(name);
+    let user = name_of(name);
     let mut command = Command::new(USERDEL);
     command.arg(&user);
     run("userdel", command, watch)?;
@@ -85,7 +85,7 @@ fn run(program: &'static str, mut command: Command, watch: &Watch) -> Result<(),
 
 /// The user of a database, if it was made.
 pub(crate) fn find(name: &Name) -> Result<Option<SystemUser>, Error> {
-    let user = user_of(name);
+    let user = name_of(name);
     let found = User::from_name(&user).at("look for the system user", user.as_str())?;
     let Some(found) = found else {
         return Ok(None);
@@ -104,8 +104,8 @@ pub(crate) fn find(name: &Name) -> Result<Option<SystemUser>, Error> {
     }))
 }
 
-/// Names of users are shorter than those of databases. Two that begin alike are told apart by the comment.
-fn user_of(name: &Name) -> String {
+/// The name of a database's user. Names of users are shorter than those of databases. Two that begin alike are told apart by the comment.
+pub(crate) fn name_of(name: &Name) -> String {
     let rest = name.as_str().to_ascii_lowercase();
     PREFIX.chars().chain(rest.chars()).take(MAX_USER).collect()
 }
@@ -122,8 +122,8 @@ mod tests {
     #[test]
     fn a_user_is_called_as_its_database_as_far_as_that_goes() {
         let name = Name::parse("db-ABCDEFGHIJKLMNOPQRSTUVWXYZ").unwrap();
-        assert_eq!(user_of(&name), "keyward-pg-db-abcdefghijklmnopqr");
-        assert_eq!(user_of(&name).len(), MAX_USER);
+        assert_eq!(name_of(&name), "keyward-pg-db-abcdefghijklmnopqr");
+        assert_eq!(name_of(&name).len(), MAX_USER);
         assert_eq!(
             comment(&name),
             "Keyward database db-ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -1,8 +1,13 @@
 //! What the master user may do, and that it cannot become more.
 
-use keyward_postgres::options::Bounds;
+use std::{fs, os::unix::fs::symlink};
 
-use crate::world::World;
+use keyward_postgres::{
+    names::Verifier,
+    options::{Bounds, State},
+};
+
+use crate::world::{OTHER_PASSWORD, OTHER_VERIFIER, PASSWORD, World, succeeded};
 
 #[test]
 fn the_master_user_manages_roles_and_databases_and_is_no_superuser() {
@@ -104,4 +109,41 @@ fn what_the_owner_drops_is_not_made_again() {
     world.run();
     let said = world.refused("SELECT 1");
     assert!(said.contains("database \"app\" does not exist"), "{said}");
+}
+
+/// The directory of the socket belongs to the server's system user.
+#[test]
+fn a_socket_that_is_a_link_to_that_of_another_server_is_not_used() {
+    let (Some(own), Some(other)) = (World::new(), World::new()) else {
+        return;
+    };
+    own.run();
+    other.run();
+    let socket = |world: &World| {
+        let within = format!("run/{}/socket/.s.PGSQL.{}", world.name, world.port);
+        world.path(&within)
+    };
+    let moved = own.path(&format!("run/{}/socket/moved", own.name));
+    fs::rename(socket(&own), &moved).unwrap();
+    symlink(socket(&other), socket(&own)).unwrap();
+    let mut wanted = own.wanted();
+    wanted.verifier = Verifier::parse(OTHER_VERIFIER).unwrap();
+    wanted.password_epoch = 2;
+    own.want(wanted.clone());
+    let failed = own.wait(State::Failed);
+    let expected = format!(
+        "requirepeer specifies \"{}\", but actual peer user name is \"{}\"",
+        own.user().name,
+        other.user().name
+    );
+    assert!(failed.message.contains(&expected), "{}", failed.message);
+    // The other one has the password that it had.
+    assert_eq!(other.ask("SELECT 1"), "1");
+    fs::rename(&moved, socket(&own)).unwrap();
+    own.wait_for("the new password", |status| status.password_epoch == 2);
+    own.wait(State::Running);
+    let new = own.client(OTHER_PASSWORD).args(["-c", "SELECT 1"]).output();
+    assert_eq!(succeeded("the new password", &new.unwrap()), "1");
+    let old = own.client(PASSWORD).args(["-c", "SELECT 1"]).output();
+    assert!(!old.unwrap().status.success());
 }
