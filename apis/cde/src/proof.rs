@@ -1,6 +1,6 @@
 //! Proves the caller by the signature of its access key: one of Cloudera's protocol, or one of AWS.
 //!
-//! Cloudera's does not sign the body. So whoever is not on this machine must come over TLS, and is refused before anything
+//! Cloudera's does not sign the body. So whoever is not on this machine, or comes by a proxy, must come over TLS, and is refused before anything
 //! is looked up. AWS's signature, which Keyward's own CLI makes, signs it.
 
 use std::{future::Future, pin::Pin};
@@ -35,8 +35,11 @@ pub fn prove<'a, A: Api>(
 
 async fn by_altus(unproven: &Unproven<'_>) -> Result<Proven, CdeFault> {
     let received = unproven.received;
-    let peer = received.peer;
-    if peer.tls.is_none() && !peer.source_ip.is_loopback() {
+    let is_forwarded = received
+        .headers
+        .iter()
+        .any(|(name, _)| tells_of_proxy(name));
+    if received.peer.tls.is_none() && (!received.peer.is_local() || is_forwarded) {
         return Err(Refusal::Insecure.into());
     }
     let field = |name| received.header(name).unwrap_or_default();
@@ -50,6 +53,12 @@ async fn by_altus(unproven: &Unproven<'_>) -> Result<Proven, CdeFault> {
     claim.check_time(unproven.shared.clock().now())?;
     let proven = Proven::by_altus_key(unproven.shared, claim).await?;
     proven.ok_or_else(|| Refusal::Unknown.into())
+}
+
+/// Whether proxies add a header of that name. What they forward was on a network before.
+fn tells_of_proxy(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["forwarded", "via", "x-real-ip"].contains(&&*name) || name.starts_with("x-forwarded-")
 }
 
 async fn by_aws(unproven: &Unproven<'_>, service: &'static str) -> Result<Proven, CdeFault> {

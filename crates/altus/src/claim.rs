@@ -146,7 +146,7 @@ pub enum Refusal {
     Unknown,
     /// The body could be replaced on its way.
     #[error(
-        "Requests of this protocol do not sign their bodies. Use an https endpoint, or connect from the same machine."
+        "Requests of this protocol do not sign their bodies. Use an https endpoint, or connect from the same machine, without a proxy."
     )]
     Insecure,
 }

@@ -114,6 +114,8 @@ pub struct Peer {
     pub source_ip: IpAddr,
     /// TLS, if the connection has it.
     pub tls: Option<TlsDetails>,
+    /// Whether a proxy named the client, so that its address is not that of the socket.
+    pub is_named_by_proxy: bool,
     /// Whether a caller was proven on the connection.
     pub proof: Proof,
     address: Box<str>,
@@ -125,9 +127,15 @@ impl Peer {
         Self {
             source_ip,
             tls,
+            is_named_by_proxy: false,
             proof: Proof::default(),
             address: source_ip.to_string().into(),
         }
+    }
+
+    /// Whether the socket's other end is on this machine, and speaks for itself.
+    pub fn is_local(&self) -> bool {
+        !self.is_named_by_proxy && self.source_ip.is_loopback()
     }
 
     /// The client's address as text, which every event has.

@@ -78,6 +78,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         let (stream, source) = self.client(stream).await?;
         let mut peer = Peer::new(source.to_canonical(), None);
+        peer.is_named_by_proxy = self.behind_proxy;
         peer.proof = self.place.proof().clone();
         let tls = self.listening.options.tls.clone();
         match tls {
