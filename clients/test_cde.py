@@ -36,9 +36,11 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cdp(server, folder):
-    """The CLI of a user who may use all of both services, and nothing else."""
+    """The CLI of a user who may use all of both services and pass roles to CDP, and nothing else."""
     user = User(server, server.client("iam"))
     user.allow("environments:*", "de:*")
+    to_cdp = {"StringEquals": {"iam:PassedToService": "cdp.cloudera.com"}}
+    user.allow("iam:PassRole", name="pass", Condition=to_cdp)
     cdp = Cdp(server, folder, *key_of(server, user.name))
     cdp.user = user
     return cdp

@@ -1,4 +1,5 @@
-//! What most operations do alike: they need one permit on one resource, and fetch nothing before they are allowed.
+//! What most operations do alike: they need one permit on one resource, and perhaps one on what they use. Before they are
+//! allowed, they fetch nothing but the resource's tags.
 
 use std::future::Future;
 
@@ -10,10 +11,15 @@ use keyward_engine::{
     policy::permit::Permit,
     protocol::RestJson,
 };
-use keyward_types::action::Action;
+use keyward_types::{action::Action, tag::Tag, via_service::CDP};
 use keyward_wire::json::{Members, Object};
 
-use crate::{CdeState, Cx, fault::CdeFault, kept, members, records::EnvironmentRecord};
+use crate::{
+    CdeState, Cx, condition_keys,
+    fault::CdeFault,
+    kept, members,
+    records::{EnvironmentRecord, ServiceRecord},
+};
 
 /// An operation on one resource of the caller's account, or on none in particular.
 pub trait Ask: Action + Sized {
@@ -42,6 +48,21 @@ pub trait Ask: Action + Sized {
     /// What stands at the end of the resource's ARN; none if it is about all of them.
     fn resource(&self) -> Option<String>;
 
+    /// The tags that it gives to what it creates.
+    fn tags(&self) -> &[Tag] {
+        &[]
+    }
+
+    /// The ARN of the role that CDP is to assume, for whom it creates a credential.
+    fn passes_role(&self) -> Option<&str> {
+        None
+    }
+
+    /// The name of the credential that what it creates uses.
+    fn uses_credential(&self) -> Option<&str> {
+        None
+    }
+
     /// Does the work.
     fn answer(
         &self,
@@ -65,9 +86,8 @@ impl<O: Ask + std::fmt::Debug> Operation for Asked<O> {
     type Api = O::Of;
     type Output = O::Output;
     type Fault = CdeFault;
-    /// The resource's ARN.
-    type Resolved = Option<String>;
-    type Permits = Permit<O>;
+    type Resolved = Asking;
+    type Permits = Permits<O>;
 
     fn parse(body: &Object<'_>) -> Result<Self, CdeFault> {
         members::check_served(body, O::UNSERVED)?;
@@ -77,27 +97,49 @@ impl<O: Ask + std::fmt::Debug> Operation for Asked<O> {
         asked.checked().map(Self)
     }
 
-    async fn resolve<'c>(&self, cx: &'c Cx<'c>) -> Result<Option<String>, CdeFault> {
-        match self.0.resource() {
-            Some(resource) => {
-                let resource = cx.by_name(resource).await?;
-                Ok(Some(cx.arn_of(O::SERVICE, &resource)))
-            }
-            None => Ok(None),
-        }
+    async fn resolve<'c>(&self, cx: &'c Cx<'c>) -> Result<Asking, CdeFault> {
+        let on = match self.0.resource() {
+            Some(resource) => Some(cx.tagged(O::SERVICE, resource).await?),
+            None => None,
+        };
+        let role = match self.0.passes_role() {
+            Some(arn) => Some(cx.passed_role(arn).await?),
+            None => None,
+        };
+        let credential = self.0.uses_credential();
+        let credential =
+            credential.map(|name| cx.arn_of(O::SERVICE, &format!("credential/{name}")));
+        Ok(Asking {
+            on,
+            role,
+            credential,
+        })
     }
 
-    fn authorize(&self, arn: &Option<String>, gate: &Gate<'_>) -> Result<Permit<O>, Denied> {
-        match arn {
-            Some(arn) => gate.permit(&IdentityOnly::new(arn), |_| ()),
-            None => gate.global_account(|_| ()),
-        }
+    fn authorize(&self, asking: &Asking, gate: &Gate<'_>) -> Result<Permits<O>, Denied> {
+        let tags = self.0.tags();
+        let operation = match &asking.on {
+            Some(on) => gate.permit(&on.protected(), |supply| supply.request_tags(tags))?,
+            None => gate.global_account(|_| ())?,
+        };
+        let pass_role = asking.role.as_ref().map(|role| {
+            gate.permit(&role.protected(), |supply| {
+                supply.text(condition_keys::PASSED_TO_SERVICE, CDP.global_name());
+            })
+        });
+        let credential = asking.credential.as_ref();
+        let use_credential = credential.map(|arn| gate.permit(&IdentityOnly::new(arn), |_| ()));
+        Ok(Permits {
+            _operation: operation,
+            _pass_role: pass_role.transpose()?,
+            _use_credential: use_credential.transpose()?,
+        })
     }
 
     async fn call<'c>(
         &self,
-        _permit: &Permit<O>,
-        _arn: &Option<String>,
+        _permits: &Permits<O>,
+        _asking: &Asking,
         cx: &'c Cx<'c>,
     ) -> Result<Done<O::Output>, CdeFault> {
         self.0.answer(cx).await
@@ -108,7 +150,75 @@ impl<O: Ask + std::fmt::Debug> Operation for Asked<O> {
     }
 }
 
+keyward_types::actions! { "iam": PassRole = "iam:PassRole", }
+keyward_types::actions! { "environments": UseCredential = "environments:useCredential", }
+
+/// What an operation is about, and what it uses.
+#[derive(Debug)]
+pub struct Asking {
+    on: Option<Tagged>,
+    role: Option<Tagged>,
+    /// An ARN.
+    credential: Option<String>,
+}
+
+/// The permits of an operation.
+#[derive(Debug)]
+pub struct Permits<O: Action> {
+    _operation: Permit<O>,
+    _pass_role: Option<Permit<PassRole>>,
+    _use_credential: Option<Permit<UseCredential>>,
+}
+
+/// A resource, with its tags.
+#[derive(Debug)]
+pub struct Tagged {
+    arn: String,
+    tags: Vec<Tag>,
+}
+
+impl Tagged {
+    /// What a permit is requested for.
+    pub fn protected(&self) -> IdentityOnly<'_> {
+        IdentityOnly::new(&self.arn).tagged(&self.tags)
+    }
+}
+
 impl Cx<'_> {
+    /// A resource of the caller's account with its tags, if it has any. It may not be there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn tagged(&self, service: &str, resource: String) -> Result<Tagged, CdeFault> {
+        let resource = self.by_name(resource).await?;
+        let tags = match resource.split_once('/') {
+            Some(("environment", name)) => kept::find::<EnvironmentRecord>(self, name)
+                .await?
+                .map(|(one, _)| one.tags),
+            Some(("service", id)) => kept::find::<ServiceRecord>(self, id)
+                .await?
+                .map(|(one, _)| one.tags),
+            _ => None,
+        };
+        Ok(Tagged {
+            arn: self.arn_of(service, &resource),
+            tags: tags.unwrap_or_default(),
+        })
+    }
+
+    /// A role with its tags, if it is one of the caller's account.
+    async fn passed_role(&self, arn: &str) -> Result<Tagged, CdeFault> {
+        let home = self.caller.home();
+        let name = arn.rsplit('/').next().unwrap_or_default();
+        let role = self.directory().role_by_name(home, name).await?;
+        let role = role.filter(|role| role.arn() == arn);
+        let tags = role.map(|role| role.record().tags.clone());
+        Ok(Tagged {
+            arn: arn.to_owned(),
+            tags: tags.unwrap_or_default(),
+        })
+    }
+
     /// The end of an ARN with the name of an environment in place of its CRN: policies name it in one way only.
     ///
     /// # Errors

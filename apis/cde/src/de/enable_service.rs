@@ -11,7 +11,7 @@ use keyward_engine::{
     audit::parameters::{Parameter, boolean, integer, map, structure, structures, text, texts},
     directory::records::V1,
     forward::role::AssumedRole,
-    gate::{Denied, Gate, protected::IdentityOnly},
+    gate::{Denied, Gate},
     operation::{Done, Operation},
     policy::permit::Permit,
 };
@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Cx, De,
+    ask::Tagged,
     de::{
         check, parts,
         provision::{self, Log},
@@ -134,8 +135,8 @@ impl Operation for EnableService {
     type Api = De;
     type Output = ShownService;
     type Fault = CdeFault;
-    /// The ARN of what is asked about.
-    type Resolved = String;
+    /// The environment.
+    type Resolved = Tagged;
     type Permits = Permit<Self>;
 
     fn parse(body: &Object<'_>) -> Result<Self, CdeFault> {
@@ -173,19 +174,19 @@ impl Operation for EnableService {
         })
     }
 
-    async fn resolve<'c>(&self, cx: &'c Cx<'c>) -> Result<String, CdeFault> {
+    async fn resolve<'c>(&self, cx: &'c Cx<'c>) -> Result<Tagged, CdeFault> {
         let resource = format!("environment/{}", self.environment);
-        Ok(cx.arn_of("de", &cx.by_name(resource).await?))
+        cx.tagged("de", resource).await
     }
 
-    fn authorize(&self, arn: &String, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
-        gate.permit(&IdentityOnly::new(arn), |_| ())
+    fn authorize(&self, on: &Tagged, gate: &Gate<'_>) -> Result<Permit<Self>, Denied> {
+        gate.permit(&on.protected(), |supply| supply.request_tags(&self.tags))
     }
 
     async fn call<'c>(
         &self,
         _permit: &Permit<Self>,
-        _arn: &String,
+        _environment: &Tagged,
         cx: &'c Cx<'c>,
     ) -> Result<Done<ShownService>, CdeFault> {
         let (environment, revision) = cx.environment(&self.environment).await?;

@@ -51,6 +51,11 @@ impl Ask for CreateAWSCredential {
         Some(format!("credential/{}", self.name))
     }
 
+    // Otherwise whoever may create credentials may use each role that trusts CDP.
+    fn passes_role(&self) -> Option<&str> {
+        Some(&self.role)
+    }
+
     async fn answer(&self, cx: &Cx<'_>) -> Result<Done<Created>, CdeFault> {
         if !role::is_role_of(cx, &self.role) {
             return Err(CdeFault::Invalid(format!(

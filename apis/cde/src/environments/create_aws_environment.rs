@@ -182,6 +182,14 @@ impl Ask for CreateAWSEnvironment {
         Some(format!("environment/{}", self.name))
     }
 
+    fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    fn uses_credential(&self) -> Option<&str> {
+        Some(&self.credential)
+    }
+
     async fn answer(&self, cx: &Cx<'_>) -> Result<Done<Created>, CdeFault> {
         if kept::find::<EnvironmentRecord>(cx, &self.name)
             .await?

@@ -18,7 +18,7 @@ use keyward_testkit::{
     answer::Key,
     world::{OWN, World, account, policy},
 };
-use keyward_types::{partition::Partition, region::Region, time::Timestamp};
+use keyward_types::{partition::Partition, region::Region, tag::Tag, time::Timestamp};
 use serde_json::{Value, json};
 
 const LIST: &str = "/api/v1/de/listServices";
@@ -26,22 +26,26 @@ const AUTH: &str = "eyJhY2Nlc3Nfa2V5X2lkIjogIjBiNWM3YzBlLTRmMGEtNGE2Yi05YTVlLTNm
 
 /// Status, code and message of a request from an address.
 async fn ask(world: &World, from: &str, over_tls: bool) -> (u16, Value) {
-    let from: IpAddr = from.parse().unwrap();
     let tls = over_tls.then(|| TlsDetails {
         version: "TLSv1.3",
         cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
     });
-    let peer = Peer::new(from, tls);
+    ask_as(world, &Peer::new(from.parse().unwrap(), tls), &[]).await
+}
+
+/// The same, with more headers.
+async fn ask_as(world: &World, peer: &Peer, more: &[(&str, &[u8])]) -> (u16, Value) {
+    let headers: [(&str, &[u8]); 3] = [
+        ("content-type", b"application/json"),
+        ("x-altus-date", b"Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("x-altus-auth", AUTH.as_bytes()),
+    ];
     let received = Received {
         method: "POST",
         path: LIST,
         query: "",
-        headers: &[
-            ("content-type", b"application/json"),
-            ("x-altus-date", b"Thu, 01 Jan 1970 00:00:00 GMT"),
-            ("x-altus-auth", AUTH.as_bytes()),
-        ],
-        peer: &peer,
+        headers: &[&headers, more].concat(),
+        peer,
     };
     let answer = world.front.answer(&received, b"{}").await;
     (answer.status, serde_json::from_slice(&answer.body).unwrap())
@@ -53,7 +57,7 @@ async fn off_this_machine_a_body_that_is_not_signed_needs_tls() {
     for from in ["192.0.2.1", "2001:db8::1"] {
         let insecure = json!({
             "code": "FAILED_PRECONDITION",
-            "message": "Requests of this protocol do not sign their bodies. Use an https endpoint, or connect from the same machine.",
+            "message": "Requests of this protocol do not sign their bodies. Use an https endpoint, or connect from the same machine, without a proxy.",
         });
         assert_eq!(ask(&world, from, false).await, (400, insecure));
         let (status, body) = ask(&world, from, true).await;
@@ -65,6 +69,45 @@ async fn off_this_machine_a_body_that_is_not_signed_needs_tls() {
     }
     // Nobody is proven: there is no event.
     assert!(!world.trail().contains(r#""eventName":"listServices""#));
+}
+
+#[tokio::test]
+async fn what_a_proxy_forwards_is_not_from_this_machine() {
+    let world = World::new().await;
+    let here: IpAddr = "127.0.0.1".parse().unwrap();
+    let mut named = Peer::new(here, None);
+    named.is_named_by_proxy = true;
+    let (status, body) = ask_as(&world, &named, &[]).await;
+    assert_eq!(
+        (status, &body["code"]),
+        (400, &json!("FAILED_PRECONDITION"))
+    );
+    for header in [
+        "Forwarded",
+        "via",
+        "X-Forwarded-For",
+        "x-forwarded-proto",
+        "X-Real-IP",
+    ] {
+        let more: [(&str, &[u8]); 1] = [(header, b"127.0.0.1")];
+        let (status, body) = ask_as(&world, &Peer::new(here, None), &more).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (400, &json!("FAILED_PRECONDITION")),
+            "{header}"
+        );
+        let mut over_tls = named.clone();
+        over_tls.tls = Some(TlsDetails {
+            version: "TLSv1.3",
+            cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+        });
+        let (status, body) = ask_as(&world, &over_tls, &more).await;
+        assert_eq!(
+            (status, &body["code"]),
+            (401, &json!("UNAUTHENTICATED")),
+            "{header}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -278,4 +321,125 @@ async fn a_public_key_is_that_of_one_access_key() {
         (status, &said["__type"]),
         (400, &json!("ValidationException"))
     );
+}
+
+/// Status and message of an operation of one of the services.
+async fn told(world: &World, key: &Key, path: &str, body: &str) -> (u16, String) {
+    let service = match path.starts_with("/api/v1/de/") {
+        true => "de",
+        false => "environments",
+    };
+    let answer = world.rest(Some(key), service, ("POST", path), body).await;
+    let said: Value = serde_json::from_str(&answer.body).unwrap();
+    let message = said["message"].as_str().unwrap_or_default();
+    (answer.status, message.to_owned())
+}
+
+const CREATE: &str = "/api/v1/environments2/createAWSEnvironment";
+
+fn create(tags: &str) -> String {
+    format!(
+        r#"{{"environmentName":"new","credentialName":"cdp","region":"us-east-1","securityAccess":{{"cidr":"10.0.0.0/8"}},"authentication":{{"publicKeyId":"login"}},"logStorage":{{"storageLocationBase":"s3a://l","instanceProfile":"p"}},"tags":{tags}}}"#
+    )
+}
+
+#[tokio::test]
+async fn a_role_is_passed_to_cdp_and_a_credential_is_used_by_whom_policies_allow() {
+    const PATH: &str = "/api/v1/environments2/createAWSCredential";
+    let world = World::new().await;
+    let role = format!("arn:aws:iam::{OWN}:role/cdp");
+    let body = format!(r#"{{"credentialName":"cdp","roleArn":"{role}"}}"#);
+    let create_only = r#"{"Effect":"Allow","Action":["environments:createAWSCredential","environments:createAWSEnvironment"],"Resource":"*"}"#;
+    let passing = |service: &str| {
+        format!(
+            r#"{create_only},{{"Effect":"Allow","Action":"iam:PassRole","Resource":"{role}","Condition":{{"StringEquals":{{"iam:PassedToService":"{service}"}}}}}}"#
+        )
+    };
+    let text = format!("is not authorized to perform: iam:PassRole on resource: {role} because");
+    let elsewhere = passing("ec2.amazonaws.com");
+    for (name, allowed) in [("eve", create_only), ("mallory", elsewhere.as_str())] {
+        let key = world.user(OWN, name, Some(allowed)).await;
+        let (status, message) = told(&world, &key, PATH, &body).await;
+        assert!(status == 403 && message.contains(&text), "{message}");
+    }
+    let allowed = passing("cdp.cloudera.com");
+    let dana = world.user(OWN, "dana", Some(&allowed)).await;
+    let (status, message) = told(&world, &dana, PATH, &body).await;
+    // There is no such role.
+    let text = format!("CDP cannot assume the role {role}: ");
+    assert!(status == 400 && message.starts_with(&text), "{message}");
+
+    let text = format!(
+        "is not authorized to perform: environments:useCredential on resource: arn:aws:environments::{OWN}:credential/cdp because"
+    );
+    let (status, message) = told(&world, &dana, CREATE, &create("[]")).await;
+    assert!(status == 403 && message.contains(&text), "{message}");
+    let uses = format!(
+        r#"{create_only},{{"Effect":"Allow","Action":"environments:useCredential","Resource":"arn:aws:environments::{OWN}:credential/cdp"}}"#
+    );
+    let fred = world.user(OWN, "fred", Some(&uses)).await;
+    let (status, message) = told(&world, &fred, CREATE, &create("[]")).await;
+    assert!(status != 403, "{message}");
+}
+
+#[tokio::test]
+async fn tags_count_in_policies() {
+    let world = World::new().await;
+    let red = |kind: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"*","Resource":"*"}},{{"Effect":"Deny","Action":["de:*","environments:*"],"Resource":"*","Condition":{{"StringEquals":{{"aws:{kind}/team":"red"}}}}}}"#
+        )
+    };
+    let tag = |value: &str| {
+        let (key, value) = ("team".to_owned(), value.to_owned());
+        vec![Tag { key, value }]
+    };
+    let mut all = [environment(), environment()];
+    let mut services = [gone("cluster-red"), gone("cluster-blue")];
+    for (at, value) in ["red", "blue"].into_iter().enumerate() {
+        all[at].name = value.to_owned();
+        all[at].tags = tag(value);
+        services[at].tags = tag(value);
+    }
+    put(&world, &all).await;
+    put(&world, &services).await;
+    let by_resource = world.user(OWN, "dana", Some(&red("ResourceTag"))).await;
+    let by_request = world.user(OWN, "fred", Some(&red("RequestTag"))).await;
+    for (path, body) in [
+        (
+            "/api/v1/environments2/describeEnvironment",
+            r#"{"environmentName":"COLOR"}"#,
+        ),
+        (
+            "/api/v1/de/enableService",
+            r#"{"name":"etl","env":"COLOR","instanceType":"m","minimumInstances":1,"maximumInstances":1}"#,
+        ),
+        (
+            "/api/v1/de/describeService",
+            r#"{"clusterId":"cluster-COLOR"}"#,
+        ),
+    ] {
+        let (status, message) =
+            told(&world, &by_resource, path, &body.replace("COLOR", "red")).await;
+        assert!(
+            status == 403 && message.contains("explicit deny"),
+            "{path}: {message}"
+        );
+        let (status, message) =
+            told(&world, &by_resource, path, &body.replace("COLOR", "blue")).await;
+        assert_ne!(status, 403, "{path}: {message}");
+    }
+    let enable = r#"{"name":"etl","env":"blue","instanceType":"m","minimumInstances":1,"maximumInstances":1,"tags":{"team":"COLOR"}}"#;
+    let created = create(r#"[{"key":"team","value":"COLOR"}]"#);
+    for (path, body) in [("/api/v1/de/enableService", enable), (CREATE, &created)] {
+        let (status, message) =
+            told(&world, &by_request, path, &body.replace("COLOR", "red")).await;
+        assert!(
+            status == 403 && message.contains("explicit deny"),
+            "{path}: {message}"
+        );
+        let (status, message) =
+            told(&world, &by_request, path, &body.replace("COLOR", "blue")).await;
+        assert_ne!(status, 403, "{path}: {message}");
+    }
 }
