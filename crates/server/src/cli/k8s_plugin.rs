@@ -33,8 +33,9 @@ Environment:
   AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; in AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, a
   role and the token of a pod, which STS turns into a session; or in the profile that AWS_PROFILE
   names in ~/.aws/config (AWS_CONFIG_FILE) and ~/.aws/credentials (AWS_SHARED_CREDENTIALS_FILE).
-  With --instance-role, they are those of the EC2 instance. They need kms:Encrypt and kms:Decrypt on the key. AWS_REGION, AWS_ENDPOINT_URL_KMS,
-  AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and AWS_CA_BUNDLE are used where no flag is given.
+  With --instance-role, they are those of the EC2 instance. They need kms:Encrypt and kms:Decrypt
+  on the key. AWS_REGION, AWS_ENDPOINT_URL_KMS, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL and
+  AWS_CA_BUNDLE are used where no flag is given.
 
 Signals:
   SIGTERM and SIGINT end the plugin: calls are answered, and the sockets removed.";
