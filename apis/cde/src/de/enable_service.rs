@@ -54,6 +54,15 @@ const UNSERVED: &[&str] = &[
     "networkOutboundType",
     "azureServiceManagedIdentity",
     "azureVirtualClusterManagedIdentities",
+    "allPurposeInstanceType",
+    "allPurposeMinimumInstances",
+    "allPurposeMaximumInstances",
+    "allPurposeMinimumSpotInstances",
+    "allPurposeMaximumSpotInstances",
+    "allPurposeInitialInstances",
+    "allPurposeInitialSpotInstances",
+    "allPurposeRootVolumeSize",
+    "disableArm64",
 ];
 /// The members that say how many machines there shall be, with their names in answers, which have others.
 const INSTANCES: &[(&str, &str)] = &[
@@ -146,12 +155,19 @@ impl Operation for EnableService {
         let environment = members::named(&mut m, "env");
         let instance_type = m.string("instanceType").length(1, 64).required();
         let mut resources = vec![("instance_type".to_owned(), instance_type.to_owned())];
+        let mut least = 0;
+        let mut is_turned = false;
         for (member, shown) in INSTANCES {
             let number = m.integer(member).range(0, 65_536);
             let number = match *member {
                 "minimumInstances" | "maximumInstances" => Some(number.required()),
                 _ => number.optional(),
             };
+            match *member {
+                "minimumInstances" => least = number.unwrap_or_default(),
+                "maximumInstances" => is_turned = number.is_some_and(|most| most < least),
+                _ => {}
+            }
             resources.extend(number.map(|number| ((*shown).to_owned(), number.to_string())));
         }
         let skips_check = m.boolean("skipValidation").optional().unwrap_or(false);
@@ -162,6 +178,10 @@ impl Operation for EnableService {
         });
         let tags: Vec<Tag> = tags.collect();
         m.finish()?;
+        if is_turned {
+            let message = "maximumInstances must not be less than minimumInstances.";
+            return Err(CdeFault::Invalid(message.to_owned()));
+        }
         members::check_tags(&tags)?;
         Ok(Self {
             id: format!("cluster-{}", random_letters()),

@@ -37,6 +37,8 @@ pub struct CreateAWSEnvironment {
     credential: String,
     region: String,
     cidr: Option<String>,
+    /// The member that names a security group, if there is one.
+    security_group: Option<&'static str>,
     login_key: Option<String>,
     log_location: String,
     log_profile: String,
@@ -125,6 +127,9 @@ impl Ask for CreateAWSEnvironment {
         "image",
         "proxyConfigName",
         "customDockerRegistry",
+        "freeIpa",
+        "enableTunnel",
+        "workloadAnalytics",
     ];
     type Of = Environments;
     type Output = Created;
@@ -133,8 +138,21 @@ impl Ask for CreateAWSEnvironment {
         let name = members::name(m, "environmentName");
         let credential = members::named(m, "credentialName");
         let region = m.string("region").length(1, 32).required().to_owned();
-        let cidr = m.structure("securityAccess", |m| members::optional(m, "cidr", 64));
-        let cidr = cidr.required();
+        let access = m.structure("securityAccess", |m| {
+            let mut group = None;
+            for member in ["securityGroupIdForKnox", "defaultSecurityGroupId"] {
+                if members::optional(m, member, 256).is_some() {
+                    group = Some(member);
+                }
+            }
+            for member in ["securityGroupIDsForKnox", "defaultSecurityGroupIDs"] {
+                if !members::texts(m, member, 100).is_empty() {
+                    group = Some(member);
+                }
+            }
+            (members::optional(m, "cidr", 64), group)
+        });
+        let (cidr, security_group) = access.required();
         let login_key = m.structure("authentication", |m| {
             members::optional(m, "publicKey", 4096);
             members::optional(m, "publicKeyId", 256)
@@ -162,6 +180,7 @@ impl Ask for CreateAWSEnvironment {
             credential,
             region,
             cidr,
+            security_group,
             login_key,
             log_location,
             log_profile,
@@ -174,6 +193,10 @@ impl Ask for CreateAWSEnvironment {
     }
 
     fn checked(self) -> Result<Self, CdeFault> {
+        // Whoever names one would believe that it protects something.
+        if let Some(member) = self.security_group {
+            return Err(CdeFault::Unserved(member));
+        }
         members::check_tags(&self.tags)?;
         Ok(self)
     }

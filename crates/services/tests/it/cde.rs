@@ -443,3 +443,55 @@ async fn tags_count_in_policies() {
         assert_ne!(status, 403, "{path}: {message}");
     }
 }
+
+#[tokio::test]
+async fn what_is_asked_for_and_cannot_be_had_is_refused() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let enable = |more: &str| {
+        format!(
+            r#"{{"name":"etl","env":"none","instanceType":"m","minimumInstances":2,"maximumInstances":2{more}}}"#
+        )
+    };
+    let path = "/api/v1/de/enableService";
+    for (member, value) in [
+        ("allPurposeInstanceType", r#""m""#),
+        ("disableArm64", "true"),
+    ] {
+        let body = enable(&format!(r#","{member}":{value}"#));
+        let message = format!("{member} is not supported by this version of Keyward.");
+        assert_eq!(told(&world, &root, path, &body).await, (400, message));
+    }
+    let turned = enable("").replace(r#""maximumInstances":2"#, r#""maximumInstances":1"#);
+    let message = "maximumInstances must not be less than minimumInstances.".to_owned();
+    assert_eq!(told(&world, &root, path, &turned).await, (400, message));
+    let missing = (404, "There is no environment none.".to_owned());
+    assert_eq!(told(&world, &root, path, &enable("")).await, missing);
+    let security = r#""cidr":"10.0.0.0/8""#;
+    for (old, new, member) in [
+        (
+            r#""tags":"#,
+            r#""enableTunnel":true,"tags":"#,
+            "enableTunnel",
+        ),
+        (
+            r#""tags":"#,
+            r#""freeIpa":{"multiAz":true},"tags":"#,
+            "freeIpa",
+        ),
+        (
+            security,
+            r#""defaultSecurityGroupId":"sg-1""#,
+            "defaultSecurityGroupId",
+        ),
+        (
+            security,
+            r#""securityGroupIDsForKnox":["sg-1"]"#,
+            "securityGroupIDsForKnox",
+        ),
+    ] {
+        let body = create("[]").replace(old, new);
+        let message = format!("{member} is not supported by this version of Keyward.");
+        assert_eq!(told(&world, &root, CREATE, &body).await, (400, message));
+    }
+}
