@@ -5,8 +5,8 @@
 //! shows an operator what belongs together (`systemd-cgls`, `cat cgroup.procs`) and can be given limits.
 
 use std::{
-    fs,
-    io::{self, BufRead as _},
+    fs::{self, OpenOptions},
+    io::{self, BufRead as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -57,6 +57,21 @@ impl Cgroup {
         numbers.sort_unstable();
         numbers.dedup();
         numbers
+    }
+
+    /// Has the kernel kill everything in it, in one step in which nothing can be started. Version 1 cannot.
+    pub(crate) fn kill(&self) {
+        for folder in &self.0 {
+            let file = folder.join("cgroup.kill");
+            match OpenOptions::new().write(true).open(&file) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => {
+                    if let Err(error) = opened.and_then(|mut opened| opened.write_all(b"1")) {
+                        tracing::warn!(file = %file.display(), %error, "a control group cannot be killed");
+                    }
+                }
+            }
+        }
     }
 
     /// Removes it, if nothing is in it.
@@ -151,6 +166,32 @@ mod tests {
         assert_eq!(found("0::/docker/1/x"), Some("/cg/x".into()));
         assert_eq!(found("0::/other"), None);
         assert_eq!(found("0::/docker/1/../2"), None);
+    }
+
+    #[test]
+    fn a_group_of_version_2_is_killed_at_once() {
+        let name = Name::parse(&format!("k{}", std::process::id())).unwrap();
+        let group = Cgroup::make(&name);
+        let can_kill = |folder: &&PathBuf| folder.join("cgroup.kill").exists();
+        let folder = group.folders().iter().find(can_kill);
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        if let Some(folder) = folder {
+            fs::write(folder.join("cgroup.procs"), child.id().to_string()).unwrap();
+            group.kill();
+        } else {
+            // Nothing happens where there is no such file.
+            group.kill();
+            child.kill().unwrap();
+        }
+        let ended = child.wait().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended),
+            Some(9)
+        );
+        group.remove();
     }
 
     #[test]

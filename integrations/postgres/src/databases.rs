@@ -154,11 +154,15 @@ impl Databases {
         if self.supervisors.lock().contains_key(name) {
             return Err(Error::NotStopped(name.to_string()));
         }
-        // Whatever runs as the user is of the server, whoever has started it.
+        // Whatever runs as the user is of the server, whoever has started it. The user stays as long as anything does: the
+        // next one may get its number.
         self.stop_unsupervised(name, self.options.bounds)?;
         Cgroup::make(name).remove();
+        let runtime = self.options.runtime.join(name.as_str());
+        // Before the user, whose group may read it.
+        files::remove(&runtime.join("server.pem"))?;
         user::remove(name, &self.watch())?;
-        files::remove_all(&self.options.runtime.join(name.as_str()))
+        files::remove_all(&runtime)
     }
 
     fn watch(&self) -> Watch {

@@ -17,7 +17,10 @@ use crate::{
     cgroup::Cgroup,
     error::Error,
     files::{self, Access},
+    launch::{self, SHELL},
     names::Name,
+    tool::{self, Task},
+    user::SystemUser,
     watch::Watch,
 };
 
@@ -27,6 +30,10 @@ const VERSION: u32 = 1;
 const MAX_RECORD: u64 = 16 * 1024;
 /// How often it is looked whether what was killed has ended.
 const LOOK: Duration = Duration::from_millis(10);
+/// How many lists in a row must be empty.
+const EMPTY_LISTS: u32 = 3;
+/// How long a process may take that kills the others. An eviction has no more to spare.
+const SWEEP: Duration = Duration::from_millis(500);
 
 /// What is noted down of a server that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,7 +148,7 @@ impl Process {
 #[derive(Clone, Debug)]
 pub(crate) struct Family<'f> {
     pub(crate) name: &'f Name,
-    pub(crate) uid: u32,
+    pub(crate) user: &'f SystemUser,
     pub(crate) cgroup: &'f Cgroup,
 }
 
@@ -171,17 +178,21 @@ impl Family<'_> {
     fn is_of_user(&self, pid: i32) -> bool {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let mut lines = status.lines().filter_map(|line| line.strip_prefix("Uid:"));
-        let wanted = self.uid.to_string();
+        let wanted = self.user.uid.to_string();
         let mut ids = lines.next().unwrap_or_default().split_whitespace();
         ids.any(|id| id == wanted)
     }
 
     /// Kills them until none is left. Fails if some are left after that time: they wait for a disk.
+    ///
+    /// A list of processes does not have those that start while it is made, and so one that has none says little. What
+    /// kills for certain is the kernel, which lets nothing start meanwhile: [`Cgroup::kill`], and [`Family::sweep`].
     pub(crate) fn kill(&self, within: Duration, watch: &Watch) -> Result<usize, Error> {
         let begun = watch.millis();
         let mut killed = Vec::new();
+        let mut empty = 0;
+        let mut is_swept = false;
         loop {
-            // Again and again: what is not killed yet may start others.
             let left = self.members();
             for process in &left {
                 if let Err(error) = process.signal(Signal::KILL) {
@@ -189,19 +200,47 @@ impl Family<'_> {
                 }
             }
             killed.extend(left.iter().map(Process::pid));
-            if left.is_empty() {
+            self.cgroup.kill();
+            let swept = self.sweep(watch);
+            // Once is enough: whoever else ends this server may kill the process that does it later.
+            is_swept |= swept.is_ok();
+            empty = if left.is_empty() && is_swept {
+                empty + 1
+            } else {
+                0
+            };
+            if empty >= EMPTY_LISTS {
                 killed.sort_unstable();
                 killed.dedup();
                 return Ok(killed.len());
             }
-            if watch.has_passed(within, begun) {
-                return Err(Error::StillRunning {
-                    name: self.name.to_string(),
-                    processes: left.len(),
-                });
+            if empty == 0 && watch.has_passed(within, begun) {
+                let error = match swept {
+                    Err(error) if !is_swept => error,
+                    _ => Error::StillRunning {
+                        name: self.name.to_string(),
+                        processes: left.len(),
+                    },
+                };
+                tracing::error!(database = %self.name, %error, "processes of a database may be left");
+                return Err(error);
             }
             std::thread::sleep(LOOK);
         }
+    }
+
+    /// Has the kernel kill everything that runs as the user, in one step in which nothing can be started: a process that
+    /// is that user itself sends the signal to all that it may, except for itself.
+    fn sweep(&self, watch: &Watch) -> Result<(), Error> {
+        let mut command = launch::command(Path::new(SHELL), self.user, &Cgroup::default());
+        // There may be nobody, which is no failure. The end of the script says that it came that far.
+        command.args(["-c", "kill -s KILL -- -1 2>/dev/null || :"]);
+        let task = Task {
+            program: "kill",
+            within: SWEEP,
+        };
+        // Also if the database is to stop: this is how it stops.
+        tool::run(task, command, "", &watch.uninterrupted()).map(drop)
     }
 }
 
@@ -219,7 +258,10 @@ fn boot_id() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::process::CommandExt as _, process::Command};
+    use std::{
+        os::unix::process::CommandExt as _,
+        process::{Command, Stdio},
+    };
 
     use super::*;
     use crate::tool::tests::Real;
@@ -229,6 +271,14 @@ mod tests {
             address: "127.0.0.1".to_owned(),
             port: 5432,
             restart_epoch: 3,
+        }
+    }
+
+    fn user(uid: u32) -> SystemUser {
+        SystemUser {
+            name: "u".to_owned(),
+            uid,
+            gid: uid,
         }
     }
 
@@ -286,7 +336,7 @@ mod tests {
         let cgroup = Cgroup::default();
         let family = Family {
             name: &name,
-            uid,
+            user: &user(uid),
             cgroup: &cgroup,
         };
         while family.members().len() < 2 {
@@ -296,5 +346,39 @@ mod tests {
         assert_eq!(killed.unwrap(), 2);
         assert!(family.members().is_empty());
         child.wait().unwrap();
+    }
+
+    /// Each process lives only until it has started the next, so that no list of processes has all of them.
+    #[test]
+    fn processes_that_fork_all_the_time_are_killed_to_the_last() {
+        const CHAINS: usize = 4;
+        let script = "use POSIX; my $stop = time + 30;
+            while (time < $stop) { my $pid = fork(); next unless defined $pid; POSIX::_exit(0) if $pid }
+            print 'survived'";
+        // No user of the system has this number.
+        let uid = 2_010_000_000 + std::process::id();
+        let chains: Vec<_> = (0..CHAINS)
+            .map(|_| {
+                let mut command = Command::new("perl");
+                command.args(["-e", script]).uid(uid).stdout(Stdio::piped());
+                let mut first = command.spawn().unwrap();
+                let output = first.stdout.take().unwrap();
+                first.wait().unwrap();
+                output
+            })
+            .collect();
+        let name = Name::parse("x").unwrap();
+        let family = Family {
+            name: &name,
+            user: &user(uid),
+            cgroup: &Cgroup::default(),
+        };
+        family
+            .kill(Duration::from_secs(60), &Real::watch())
+            .unwrap();
+        for output in chains {
+            // This ends when nobody has the other end any more.
+            assert_eq!(io::read_to_string(output).unwrap(), "");
+        }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn end(
     };
     let family = Family {
         name,
-        uid: user.uid,
+        user: &user,
         cgroup,
     };
     // After a shutdown this finds nobody, and after the end of a postmaster those that it has left.

@@ -30,6 +30,11 @@ impl Watch {
         }
     }
 
+    /// The same clock, for what is not given up.
+    pub(crate) fn uninterrupted(&self) -> Self {
+        Self::new(Arc::clone(&self.clock))
+    }
+
     /// Wakes who sleeps.
     pub(crate) fn ring(&self) {
         self.state.lock().rung = true;

@@ -129,7 +129,7 @@ impl Server {
         } else {
             let family = Family {
                 name: self.name(),
-                uid: user.uid,
+                user: &user,
                 cgroup: &cgroup,
             };
             let killed = family.kill(self.options().bounds.kill, watch)?;
@@ -198,7 +198,7 @@ impl Server {
         let cgroup = Cgroup::make(self.name());
         let family = Family {
             name: self.name(),
-            uid: user.uid,
+            user: &user,
             cgroup: &cgroup,
         };
         family.kill(self.options().bounds.kill, watch)?;
