@@ -79,7 +79,8 @@ pub(crate) fn configuration(
         ("max_connections", text("100")),
         ("superuser_reserved_connections", text("3")),
         ("password_encryption", text("scram-sha-256")),
-        ("authentication_timeout", text("60s")),
+        // Who sends nothing takes a place from those who do.
+        ("authentication_timeout", text("10s")),
         ("ssl", text("on")),
         ("ssl_cert_file", certificate.clone()),
         ("ssl_key_file", certificate),

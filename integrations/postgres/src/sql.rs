@@ -15,6 +15,9 @@ use crate::{
 /// How long a question may take. Creating a database copies a template and makes a checkpoint.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a server says that runs and has no place for another connection (53300).
+const TOO_MANY: &str = "sorry, too many clients already";
+
 /// Where a server is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Client<'c> {
@@ -28,6 +31,18 @@ impl Client<'_> {
     /// Whether the server accepts a connection and answers.
     pub(crate) fn answers(&self, within: Duration) -> Result<(), Error> {
         self.run("SELECT 1;\n", within).map(drop)
+    }
+
+    /// Whether the server runs: it may also answer that it has too many clients.
+    pub(crate) fn lives(&self, within: Duration) -> Result<(), Error> {
+        match self.answers(within) {
+            // Whoever reaches the port can cause this, without a password.
+            Err(Error::Program { said, .. }) if said.contains(TOO_MANY) => {
+                tracing::warn!(database = %self.place.name(), "PostgreSQL runs, and has too many clients for another connection");
+                Ok(())
+            }
+            answered => answered,
+        }
     }
 
     /// Runs a script up to its first error. An error does not contain the verifier.

@@ -391,7 +391,7 @@ impl Server {
             tracing::info!(database = %self.task.name, "PostgreSQL has a new certificate");
         }
         running.certified.clone_from(&wanted.names);
-        client(running, &self.place, wanted, watch).answers(ANSWER)
+        client(running, &self.place, wanted, watch).lives(ANSWER)
     }
 
     /// A log that cannot be shortened, for example because the volume is full, does not stop the server.

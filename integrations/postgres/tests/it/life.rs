@@ -1,13 +1,18 @@
 //! A server from its making to its end, as clients see it.
 
-use std::{fs, os::unix::fs::MetadataExt as _, process::Command, time::Duration};
+use std::{
+    fs, io, net::TcpStream, os::unix::fs::MetadataExt as _, process::Command, thread,
+    time::Duration,
+};
 
 use keyward_postgres::{
     names::Verifier,
     options::{Bounds, State, Stopped},
 };
 
-use crate::world::{OTHER_PASSWORD, OTHER_VERIFIER, PASSWORD, World, server, succeeded};
+use crate::world::{
+    OTHER_PASSWORD, OTHER_VERIFIER, PASSWORD, PATIENCE, World, now, server, succeeded,
+};
 
 #[test]
 fn clients_come_by_tls_with_the_password_and_in_no_other_way() {
@@ -267,4 +272,32 @@ fn a_log_stays_short() {
     // The server goes on writing to it.
     world.refused("SELECT 1/0");
     assert!(world.log().contains("division by zero"), "{}", world.log());
+}
+
+/// PostgreSQL looks at who connects only when they have sent something, and has places for 244.
+#[test]
+fn a_server_with_too_many_silent_clients_runs() {
+    const CLIENTS: usize = 260;
+    let Some(world) = World::new() else { return };
+    world.run();
+    let is_open = |client: &TcpStream| match client.peek(&mut [0]) {
+        Ok(_) => false,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    };
+    let refused = || world.log().matches("too many clients already").count();
+    let mut clients = Vec::new();
+    let begun = now();
+    // Only the supervisor says anything. When it was refused the second time, what it makes of the first is known.
+    while refused() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "{}", world.log());
+        clients.retain(is_open);
+        while clients.len() < CLIENTS {
+            let client = TcpStream::connect(("127.0.0.1", world.port)).unwrap();
+            client.set_nonblocking(true).unwrap();
+            clients.push(client);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let status = world.status();
+    assert_eq!(status.state, State::Running, "{status:?}");
 }
