@@ -22,6 +22,25 @@ fn after_create() -> String {
     )
 }
 
+fn after_list() -> String {
+    format!(
+        "Examples:
+  keyward cdp list-access-keys --data-dir DIR --user alice
+
+{ENVIRONMENT}"
+    )
+}
+
+fn after_delete() -> String {
+    format!(
+        "Examples:
+  keyward cdp list-access-keys --data-dir DIR --user alice
+  keyward cdp delete-access-key --data-dir DIR --user alice 8e9d4b6c-0f1a-4c55-9d6e-3f2b7a1c0d9e
+
+{ENVIRONMENT}"
+    )
+}
+
 /// Manage the access keys with which IAM users call Cloudera's services, environments and de
 ///
 /// The cdp CLI signs requests with such a key. What its user may do, IAM policies say: actions such as
@@ -58,7 +77,7 @@ pub struct Create {
 ///
 /// Needs keyward:ListCdpAccessKeys on the user.
 #[derive(Debug, Args)]
-#[command(after_long_help = ENVIRONMENT)]
+#[command(after_long_help = after_list())]
 pub struct List {
     #[command(flatten)]
     connect: Connect,
@@ -71,7 +90,7 @@ pub struct List {
 ///
 /// Needs keyward:DeleteCdpAccessKey on the user.
 #[derive(Debug, Args)]
-#[command(after_long_help = ENVIRONMENT)]
+#[command(after_long_help = after_delete())]
 pub struct Delete {
     #[command(flatten)]
     connect: Connect,
