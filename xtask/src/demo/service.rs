@@ -173,7 +173,7 @@ impl Cdp {
 
 /// An IAM user with an access key for the CLI.
 fn user(stage: &Stage, root: &Aws) -> anyhow::Result<Cdp> {
-    let may = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["environments:*", "de:*"], "Resource": "*"}]}"#;
+    let may = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["environments:*", "de:*"], "Resource": "*"}, {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*", "Condition": {"StringEquals": {"iam:PassedToService": "cdp.cloudera.com"}}}]}"#;
     root.call(&["iam", "create-user", "--user-name", USER])?;
     root.call(&[
         "iam",
