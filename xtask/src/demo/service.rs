@@ -249,14 +249,18 @@ fn allow_key(stage: &Stage, root: &Aws, key: &str, role: &str) -> anyhow::Result
     template(stage, &["key", "--role", role], "cdp-key.json")?;
     let template: Value = serde_json::from_slice(&fs::read(stage.path("cdp-key.json"))?)?;
     let mut policy: Value = serde_json::from_slice(&fs::read(stage.path("policy.json"))?)?;
-    let more = template["Statement"].as_array().context("no statements")?;
-    let statements = policy["Statement"]
-        .as_array_mut()
+    let more = template
+        .get("Statement")
+        .and_then(Value::as_array)
+        .context("no statements")?;
+    let statements = policy
+        .get_mut("Statement")
+        .and_then(Value::as_array_mut)
         .context("no statements")?;
     let before = statements.len();
     statements.extend(
         more.iter()
-            .filter(|one| one["Principal"]["AWS"] == role)
+            .filter(|one| one.pointer("/Principal/AWS").and_then(Value::as_str) == Some(role))
             .cloned(),
     );
     ensure!(statements.len() > before, "no statement names the role");
