@@ -11,7 +11,6 @@ def test_the_commands_of_the_article_do_what_the_page_says(tmp_path):
     require()
     server = Server(tmp_path / "data", "--agent")
     places = {"/var/lib/keyward": server.data_dir, "/mnt/my-demo-efs": tmp_path / "mnt"}
-    (tmp_path / "mnt").mkdir()
     ready = "until keyward agent list --data-dir /var/lib/keyward | grep -q yes; do sleep 0.2; done\n"
     script = ready + named("article.md", "role-and-key") + named("article.md", "file-system")
     try:
