@@ -18,6 +18,8 @@ TARGETS = {
     "organizations": "AWSOrganizationsV20161128",
     "keyward": "Keyward_20261101",
 }
+# These are called at a path of each operation, in JSON, too.
+PATHS = {"de": "/api/v1/de/"}
 SECRET = sorted(path for path, word in declared().items() if word in ("secret", "masked"))
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/none"
 
@@ -67,7 +69,7 @@ def requests(path, others):
     """Bodies that hold the mark in one member, as bytes."""
     service, rest = path.split(":")
     operation, *names = rest.split(".")
-    if service in TARGETS:
+    if service in TARGETS or service in PATHS:
         for value in SCALARS + STRUCTURED:
             members = {name: other for name, other in others.items() if name not in names}
             yield json.dumps({**members, **nested(names, value)}).encode()
@@ -107,6 +109,7 @@ def test_no_answer_repeats_it(silent, path):
     wire = Wire(server)
     service, operation = path.split(".")[0].split(":")
     others = {
+        "de": {"name": "one", "clusterId": "cluster-a2bcdefg", "cpuRequests": "1", "memoryRequests": "1Gi"},
         "kms": {"KeyId": key, "Plaintext": "aGk=", "CiphertextBlob": "aGk="},
         "keyward": {"Method": "POST", "Path": "/", "KeyId": key},
         "organizations": {"Email": "a@example.com", "AccountName": "a"},
@@ -116,10 +119,12 @@ def test_no_answer_repeats_it(silent, path):
     if operation == "RetireGrant":
         others = {}
     for body in requests(path, others):
-        headers = {"content-type": FORM}
+        headers, url = {"content-type": FORM}, "/"
         if service in TARGETS:
             headers = {"content-type": JSON, "x-amz-target": f"{TARGETS[service]}.{operation}"}
-        answer = wire.send(wire.signed(headers, body, service=service), body)
+        if service in PATHS:
+            headers, url = {"content-type": "application/json"}, PATHS[service] + operation
+        answer = wire.send(wire.signed(headers, body, service=service, path=url), body, path=url)
         if answer.status == 200:
             continue
         assert answer.status < 500, answer.body
