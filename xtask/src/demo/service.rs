@@ -125,11 +125,21 @@ impl Service {
         Ok(())
     }
 
-    /// Disables it, and waits until nothing is left.
+    /// Disables it, and waits until nothing is left. Then it is forgotten.
     pub fn disable(self, stage: &Stage) -> anyhow::Result<()> {
-        self.cdp
-            .call(stage, &["de", "disable-service", "--cluster-id", &self.id])?;
-        self.reaches("ClusterDeletionCompleted")
+        let words = ["de", "disable-service", "--cluster-id", &self.id];
+        let answer = self.cdp.call(stage, &words)?;
+        if text(&answer, "/status")? == "ClusterDeletionCompleted" {
+            return Ok(());
+        }
+        let words = ["de", "describe-service", "--cluster-id", &self.id];
+        eventually("the service is still there", || {
+            match self.cdp.quietly(&words) {
+                Ok(found) => Ok(text(&found, "/service/status")? == "ClusterDeletionCompleted"),
+                Err(error) if error.to_string().contains("Error Code: NOT_FOUND;") => Ok(true),
+                Err(error) => Err(error),
+            }
+        })
     }
 
     fn describe(&self, stage: &Stage) -> anyhow::Result<()> {
