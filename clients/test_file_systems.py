@@ -518,7 +518,9 @@ def test_a_server_runs_an_agent_beside_it(tmp_path):
         (arguments,) = [pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in agents()]
         for name, value in zip(flags[::2], flags[1::2]):
             assert f"{name}={value}" in arguments
-        run(binary(), "agent", "backup", file_system, "--state-dir", state_dir)
+        # The new agent asks for patience until it has reached the server.
+        backup = [binary(), "agent", "backup", file_system, "--state-dir", state_dir]
+        eventually(lambda: subprocess.run(backup, capture_output=True).returncode == 0, seconds=30)
         assert len(list(place.rglob("manual-*"))) == 1 and (tmp_path / "work").is_dir()
         assert server.drain() == 0
         assert agents() == []
