@@ -456,9 +456,10 @@ def test_what_is_not_backed_up_is_said_to_be_so(efs, storage, place):
 
 
 def rows(server, *words):
-    """What `keyward agent list` says of the only agent and of what is wrong."""
+    """What `keyward agent list` says of the only agent, but for its databases, and of what is wrong."""
     _, agent, *rest = keyward(server, "list", *words).splitlines()
-    return agent.split()[2:], [line for line in rest if line]
+    _, _, volumes, connected, _, *backups = agent.split()
+    return [volumes, connected, *backups], [line for line in rest if line]
 
 
 def test_what_could_not_be_backed_up_by_hand_is_listed_with_its_reason(own_server, efs, storage, place):
@@ -523,6 +524,6 @@ def test_an_agent_without_a_place_says_so(own_server, efs, tmp_path):
         storage.stop()
         storage.arguments = []
         storage.start()
-        eventually(lambda: keyward(own_server, "list").splitlines()[1].split()[4:] == ["1", "failed"], seconds=60)
+        eventually(lambda: keyward(own_server, "list").splitlines()[1].split()[5:] == ["1", "failed"], seconds=60)
     finally:
         storage.end()
