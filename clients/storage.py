@@ -1,5 +1,6 @@
 """An agent that a test owns: `keyward agent run` against the tests' server, its volumes, and their end after the test."""
 
+import errno
 import hmac
 import json
 import os
@@ -175,11 +176,21 @@ def create(efs, **members):
     return available(efs, made["FileSystemId"])
 
 
+def device_of(path):
+    """The disk that a path is on; none for a mount whose process has ended, as that of a volume while it is cut off."""
+    try:
+        return os.lstat(path).st_dev
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+        return None
+
+
 def files_of(folder):
     """Every file below a directory that is on its own disk, not on one that is mounted there."""
     device = os.stat(folder).st_dev
     for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if os.lstat(os.path.join(path, name)).st_dev == device]
+        folders[:] = [name for name in folders if device_of(os.path.join(path, name)) == device]
         for name in names:
             file = pathlib.Path(path, name)
             if file.is_file() and not file.is_symlink():

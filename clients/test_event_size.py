@@ -234,8 +234,8 @@ def test_what_is_left_out_stands_there_with_its_length_and_hash(stranger):
     explained = own("ExplainRecordedDecision", RequestId=event["requestID"])(Wire(stranger.server))
     assert explained.error == (
         "ValidationException",
-        f"The event of request {event['requestID']} was too long to be kept whole: what was decided stands "
-        "there, and what it was decided from does not.",
+        f"The event of request {event['requestID']} was too long to be recorded in full: it has the decision, "
+        "but not what the decision was based on.",
     )
 
 

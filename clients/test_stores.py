@@ -125,6 +125,6 @@ def test_a_store_from_before_the_first_release_is_refused_and_the_reason_says_wh
     assert served.returncode == 1
     assert served.stderr.splitlines()[-1].endswith(
         "the store was created by an older version of Keyward, before its first release, and this version "
-        "cannot open it: make a new store with `keyward init` in an empty data directory, or go on with "
-        "the version that made this one"
+        "cannot open it: create a new store with `keyward init` in an empty data directory, or continue with "
+        "the version that created this one"
     )
